@@ -1,0 +1,82 @@
+import type { Skill } from "./skill.ts";
+
+/** Why a run ended; a closed set. */
+export const OUTCOMES = [
+  "succeeded",
+  "asked",
+  "declined",
+  "failed",
+  "timed_out",
+  "stalled",
+  "cancelled",
+  "parked",
+] as const;
+
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** One execution of a skill, as the ledger keeps it. */
+export interface RunRecord {
+  readonly id: string;
+  readonly agent: string;
+  readonly skill: Skill;
+  readonly attempt: number;
+  readonly fingerprint: string;
+  readonly session: string;
+  readonly resumed: boolean;
+  readonly startedAt: number;
+  readonly endedAt: number | null;
+  readonly outcome: Outcome | null;
+  /** Why, in one short sentence or a typed word such as `no_effect`. */
+  readonly reason: string | null;
+  readonly usd: number;
+  /** The pull request's head that was given to the run; null before there is one. */
+  readonly headSha: string | null;
+  /** The sha this run pushed, or null. */
+  readonly pushedSha: string | null;
+  /** Ids of every text (see `textId`) its prompt has shown. */
+  readonly shown: readonly string[];
+}
+
+/** A wait with a name: for a time, or (until null) for a person. */
+export interface Park {
+  /** The row it hides: a skill, or `all` for money and pause. */
+  readonly row: Skill | "all";
+  readonly name: string;
+  /** What it waits for and how to go on, one sentence for people; no counters, no times. */
+  readonly reason: string;
+  readonly until: number | null;
+  readonly since: number;
+}
+
+/** An intent to act on the forge, and what became of it. */
+export interface EffectRecord {
+  readonly id: number;
+  readonly key: string;
+  readonly run: string;
+  readonly tool: string;
+  readonly state: "intent" | "done" | "refused";
+  /** The forge's own id or number of what was made, when there is one. */
+  readonly ref: number | null;
+  readonly text: string;
+  readonly at: number;
+}
+
+/** What the service itself knows of a work item: the second half of every decision. */
+export interface Ledger {
+  /** Oldest first. */
+  readonly runs: readonly RunRecord[];
+  readonly parks: readonly Park[];
+  readonly effects: readonly EffectRecord[];
+  /** Something of the item is still here: sessions, clones or an undeleted merged branch. */
+  readonly leftovers: {
+    readonly sessions: number;
+    readonly clones: number;
+    readonly branches: readonly string[];
+  };
+  /** Shas this service pushed to branches of this item. */
+  readonly pushed: readonly string[];
+  readonly usdItem: number;
+  readonly usdToday: number;
+  /** A pause that covers the item: everything, its repository, or the named agents. */
+  readonly paused: { readonly all: boolean; readonly agents: readonly string[] };
+}

@@ -1,0 +1,42 @@
+import type { ToolName } from "./tools.ts";
+
+/** Every named job an agent can be given, in the order in which `decide` tries them. */
+export const SKILLS = [
+  "implement",
+  "address-review",
+  "fix-checks",
+  "update-branch",
+  "review",
+  "respond",
+  "merge",
+] as const;
+
+export type Skill = (typeof SKILLS)[number];
+
+/** The skills whose rule, prompts and effects exist; a decision for another one is `not built`. */
+export const BUILT_SKILLS: readonly Skill[] = ["implement", "address-review", "review", "merge"];
+
+/** What the built-in tools of a run may do: `author` edits and runs commands, `reader` only reads. */
+export type Profile = "author" | "reader";
+
+/** The profile of each skill: only who must change or build the code gets a shell. */
+export const PROFILES: Readonly<Record<Skill, Profile>> = {
+  implement: "author",
+  "address-review": "author",
+  "fix-checks": "author",
+  "update-branch": "author",
+  review: "reader",
+  respond: "reader",
+  merge: "reader",
+};
+
+/** The forge tools each skill offers; `reply` and `ask_human` belong to every skill. */
+export const SKILL_TOOLS: Readonly<Record<Skill, readonly ToolName[]>> = {
+  implement: ["open_pull_request", "reply", "ask_human"],
+  "address-review": ["hand_in", "reply", "ask_human"],
+  "fix-checks": ["hand_in", "reply", "ask_human"],
+  "update-branch": ["hand_in", "reply", "ask_human"],
+  review: ["submit_review", "reply", "ask_human"],
+  respond: ["reply", "ask_human"],
+  merge: ["request_merge", "decline_merge", "reply", "ask_human"],
+};

@@ -1,0 +1,46 @@
+/** Tokens of model answers, added up as they stream through the gateway. */
+export interface TokenUsage {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheRead: number;
+  readonly cacheWrite: number;
+}
+
+/** What the gateway has seen of one run. */
+export interface RunMeter {
+  readonly tokens: TokenUsage;
+  /** US dollars by the price table; 0 for a model without a price. */
+  readonly usd: number;
+  readonly requests: number;
+  /** The newest `retry-after` the model's server sent, as epoch milliseconds, or null. */
+  readonly retryAt: number | null;
+}
+
+/** The door of one run to the model; `credential` is worthless anywhere else. */
+export interface GatewayDoor {
+  readonly socket: string;
+  /** http://127.0.0.1:<port> for a run without a sandbox, else null. */
+  readonly url: string | null;
+  readonly credential: string;
+  meter(): RunMeter;
+  /** Forgets the credential: later requests with it are refused. */
+  close(): Promise<void>;
+}
+
+/** The only way from an agent to the model: it adds the key, meters, and stops a run at its budget. */
+export interface Gateway {
+  open(run: { readonly runId: string; readonly usdLimit: number }): Promise<GatewayDoor>;
+  stop(): Promise<void>;
+}
+
+/** A proxy that lets through only the named hosts, and logs what it refused. */
+export interface Egress {
+  /** Opens a unix socket for the given hosts; null when the list is empty. */
+  open(hosts: readonly string[]): Promise<EgressDoor | null>;
+}
+
+export interface EgressDoor {
+  readonly socket: string;
+  readonly refused: () => readonly string[];
+  close(): Promise<void>;
+}

@@ -1,0 +1,87 @@
+import type { ItemRef } from "../domain/snapshot.ts";
+
+/** Why git could not do it, classified from its exit and output where it ran. */
+export type GitFailureKind = "auth" | "not_found" | "unavailable" | "disk" | "timeout" | "broken";
+
+export class GitFailure extends Error {
+  override readonly name = "GitFailure";
+  readonly kind: GitFailureKind;
+
+  constructor(kind: GitFailureKind, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.kind = kind;
+  }
+}
+
+export interface WorkspaceOrder {
+  readonly item: ItemRef;
+  readonly agent: string;
+  readonly base: string;
+  /** The branch the work lives on, e.g. `boss/42`; for a review the branch under review. */
+  readonly branch: string;
+  /** Stand at exactly this sha (a review); null: at the branch's remote head, or the base if there is none. */
+  readonly at: string | null;
+  readonly identity: { readonly name: string; readonly email: string };
+  readonly run: string;
+}
+
+/** A prepared clone of one (agent, work item). */
+export interface Workspace {
+  readonly path: string;
+  /** HEAD after preparing. */
+  readonly headSha: string;
+  readonly baseSha: string;
+  /** The remote branch's sha the run was prepared from, or null when it does not exist yet. */
+  readonly remoteSha: string | null;
+  /** The clone was made now, not found. */
+  readonly fresh: boolean;
+  /** Ref in the cache that keeps local commits which were not in the remote head, or null. */
+  readonly kept: string | null;
+}
+
+export type PushAnswer =
+  | { readonly kind: "pushed" | "up_to_date"; readonly sha: string }
+  /** HEAD has no commit that the base does not have. */
+  | { readonly kind: "no_commits" }
+  | { readonly kind: "dirty"; readonly files: readonly string[] }
+  | { readonly kind: "moved"; readonly by: string; readonly sha: string }
+  | { readonly kind: "refused"; readonly message: string };
+
+/**
+ * Service-owned bare caches and the agents' clones. Git never runs inside a directory an agent can
+ * write, except hardened. Every method throws GitFailure.
+ */
+export interface Git {
+  prepare(order: WorkspaceOrder): Promise<Workspace>;
+  /** Brings HEAD of the clone into the cache and pushes exactly refs/heads/<branch>, with a lease on `remoteSha`. */
+  push(order: PushOrder): Promise<PushAnswer>;
+  /** What stands in the clone: its HEAD and whether the base already contains it. */
+  inspect(item: ItemRef, agent: string, base: string): Promise<CloneState>;
+  /** Keeps the clone's commits under refs/claude-hooks/<run> in the cache. */
+  keep(item: ItemRef, agent: string, run: string): Promise<string | null>;
+  /** Text of a file at a commit or branch of the remote, or null when it is not there; at most `bytes`. */
+  readBase(repo: string, branch: string, path: string, bytes: number): Promise<string | null>;
+  /** Unified diff of base...head from the cache, cut at `bytes`. */
+  diff(repo: string, base: string, head: string, bytes: number): Promise<string>;
+  /** Whether merging head into base conflicts, by git merge-tree in the cache. */
+  conflicts(repo: string, base: string, head: string): Promise<boolean>;
+  /** Removes every clone of the item; resolves with how many there were. */
+  removeClones(item: ItemRef): Promise<number>;
+  /** Paths of files whose change means that `setup` must run again, with a digest of their content. */
+  lockfileDigest(item: ItemRef, agent: string): Promise<string>;
+}
+
+export interface PushOrder {
+  readonly item: ItemRef;
+  readonly agent: string;
+  readonly branch: string;
+  readonly base: string;
+  readonly remoteSha: string | null;
+  readonly run: string;
+}
+
+export interface CloneState {
+  readonly headSha: string;
+  readonly aheadOfBase: boolean;
+  readonly dirtyFiles: readonly string[];
+}

@@ -1,0 +1,263 @@
+import type { RunOrder } from "../domain/decision.ts";
+import type { EffectRecord, Ledger, Outcome, Park, RunRecord } from "../domain/ledger.ts";
+import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import type { ProcessIdentity } from "./jail.ts";
+
+/** "Look at this again", as it came: reconcile resolves branches and shas to work items. */
+export type MarkTarget =
+  | { readonly kind: "number"; readonly number: number }
+  | { readonly kind: "branch"; readonly branch: string }
+  | { readonly kind: "sha"; readonly sha: string };
+
+export interface Mark {
+  readonly repo: string;
+  readonly target: MarkTarget;
+}
+
+export interface DeliveryRecord {
+  readonly id: string;
+  readonly event: string;
+  readonly repo: string | null;
+  readonly number: number | null;
+  readonly sender: string | null;
+  readonly receivedAt: number;
+  readonly status: "accepted" | "ignored";
+  readonly reason: string | null;
+  readonly bodySha256: string;
+}
+
+/** A page of a list, newest first; `next` goes into `before` of the following call. */
+export interface Page<T> {
+  readonly rows: readonly T[];
+  readonly next: string | null;
+}
+
+export interface DeliveryStore {
+  /** Durable when it resolves; `duplicate` and nothing written when the id is known. */
+  record(delivery: DeliveryRecord, marks: readonly Mark[]): Promise<"accepted" | "duplicate">;
+  list(limit: number, before: string | null): Promise<Page<DeliveryRecord>>;
+}
+
+/** An unresolved mark with the counter value that was read. */
+export interface MarkRow {
+  readonly mark: Mark;
+  readonly count: number;
+}
+
+export type ItemState = "idle" | "waiting" | "running" | "parked";
+
+/** What is known of an item without asking the forge: the operator's line. */
+export interface ItemRow {
+  readonly repo: string;
+  readonly number: number;
+  readonly pull: number | null;
+  readonly state: ItemState;
+  readonly decision: string;
+  readonly reason: string;
+  /** When it is looked at or tried again, epoch ms; null: on the next mark. */
+  readonly retryAt: number | null;
+  readonly usd: number;
+}
+
+/** The fenced right to reconcile or run one work item until `leaseUntil`. */
+export interface Claim {
+  readonly item: ItemRef;
+  readonly owner: string;
+  readonly fence: number;
+  /** The mark counter that was read; settling clears only up to it. */
+  readonly mark: number;
+}
+
+export interface RunClaim extends Claim {
+  readonly order: RunOrder;
+}
+
+/** How a reconcile ends. `order` asks for a run; it waits for a slot without lease. */
+export interface ReconcileResult {
+  readonly decision: string;
+  readonly reason: string;
+  readonly state: ItemState;
+  readonly lookAgainAt: number | null;
+  readonly order: RunOrder | null;
+  readonly snapshot: Snapshot | null;
+  readonly pull: number | null;
+  /** The item's parks from now on. */
+  readonly parks: readonly Park[];
+}
+
+export interface RunLimits {
+  readonly runs: number;
+  readonly runsPerAgent: number;
+}
+
+export interface WorkStore {
+  /** Adds one to the counter of every mark; `urgent` ones (webhooks) are reconciled before sweeps. */
+  mark(marks: readonly Mark[], urgent: boolean): Promise<void>;
+  unresolved(limit: number): Promise<readonly MarkRow[]>;
+  /** Moves a mark to the items it turned out to be (none: it concerns nothing), in one transaction. */
+  resolve(row: MarkRow, items: readonly ItemRef[]): Promise<void>;
+  claimReconcile(owner: string, leaseMs: number): Promise<Claim | null>;
+  /** False: the lease was lost and nothing was written. */
+  settleReconcile(claim: Claim, result: ReconcileResult): Promise<boolean>;
+  claimRun(owner: string, leaseMs: number, limits: RunLimits): Promise<RunClaim | null>;
+  /** Renews the lease; tells whether it is still ours and the item's mark counter now. */
+  heartbeat(
+    claim: Claim,
+    leaseMs: number,
+  ): Promise<{ readonly held: boolean; readonly mark: number }>;
+  /** Ends the run's lease, marks the item again; `notBefore` delays the next reconcile (a retry time). */
+  settleRun(claim: Claim, notBefore: number | null): Promise<boolean>;
+  /** Frees leases that ran out, and all of `owner` (boot); resolves with how many. */
+  reap(owner: string | null): Promise<number>;
+  /** The next moment at which something becomes due, epoch ms, or null. */
+  nextDue(): Promise<number | null>;
+  items(limit: number, before: string | null): Promise<Page<ItemRow>>;
+  item(ref: ItemRef): Promise<ItemRow | null>;
+  snapshot(ref: ItemRef): Promise<Snapshot | null>;
+  /** Items with something local: session, clone, run, park, open intent, waiting order. */
+  localItems(): Promise<readonly ItemRef[]>;
+  waiting(): Promise<{ readonly waiting: number; readonly active: number }>;
+  pause(scope: PauseScope, on: boolean): Promise<void>;
+  paused(): Promise<readonly PauseScope[]>;
+}
+
+export type PauseScope =
+  | { readonly kind: "all" }
+  | { readonly kind: "repo"; readonly repo: string }
+  | { readonly kind: "agent"; readonly agent: string };
+
+/** Which work item a pull request belongs to; a row never changes once written. */
+export interface PullTable {
+  itemOf(repo: string, pull: number): Promise<number | null>;
+  pullsOf(item: ItemRef): Promise<readonly number[]>;
+  /** Resolves with the number that holds: the given one, or the one written before. */
+  write(repo: string, pull: number, number: number): Promise<number>;
+}
+
+export interface SessionRow {
+  /** `<agent>:<owner>/<repo>#<number>`, repository in lower case. */
+  readonly key: string;
+  readonly agent: string;
+  readonly repo: string;
+  readonly number: number;
+  readonly sessionId: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly resumes: number;
+  readonly tainted: boolean;
+  /** The CLI's running total of this session in US dollars: a run's cost is the difference. */
+  readonly usdTotal: number;
+}
+
+export interface SessionTable {
+  get(key: string): Promise<SessionRow | null>;
+  /** Inserts or replaces. */
+  put(row: SessionRow): Promise<void>;
+  /** True when there was one. */
+  drop(key: string): Promise<boolean>;
+  /** Drops every agent's session of one number; resolves with their keys. */
+  dropAll(repo: string, number: number): Promise<readonly string[]>;
+  all(): Promise<readonly SessionRow[]>;
+  count(): Promise<number>;
+}
+
+export interface RunStart {
+  readonly id: string;
+  readonly item: ItemRef;
+  readonly order: RunOrder;
+  readonly session: SessionRow;
+  readonly resumed: boolean;
+  readonly startedAt: number;
+  readonly shown: readonly string[];
+  readonly promptBytes: number;
+}
+
+export interface RunEnd {
+  readonly id: string;
+  readonly endedAt: number;
+  readonly outcome: Outcome;
+  readonly reason: string;
+  readonly usd: number;
+  readonly tokens: {
+    readonly input: number;
+    readonly output: number;
+    readonly cacheRead: number;
+    readonly cacheWrite: number;
+  };
+  /** The session after the run, written in the same transaction; null drops it. */
+  readonly session: SessionRow | null;
+}
+
+export interface RunView extends RunRecord {
+  readonly repo: string;
+  readonly number: number;
+  readonly promptBytes: number;
+}
+
+export interface RunStore {
+  /** Writes run and session in one transaction, fenced by the claim; false when the lease is lost. Resolves with the attempt number. */
+  start(claim: Claim, run: RunStart): Promise<number | null>;
+  spawned(run: string, process: ProcessIdentity): Promise<void>;
+  pushed(run: string, branch: string, sha: string): Promise<void>;
+  end(end: RunEnd): Promise<void>;
+  /** Runs without an end, with the process of their CLI if it was recorded (boot: end these first). */
+  unfinished(): Promise<
+    readonly { readonly run: RunView; readonly process: ProcessIdentity | null }[]
+  >;
+  list(limit: number, before: string | null): Promise<Page<RunView>>;
+  get(id: string): Promise<RunView | null>;
+  totals(): Promise<{
+    readonly started: number;
+    readonly succeeded: number;
+    readonly failed: number;
+    readonly parked: number;
+    readonly active: number;
+  }>;
+}
+
+export interface EffectStore {
+  /** Writes the intent; an existing record of the key is returned instead and nothing is written. */
+  intend(effect: {
+    key: string;
+    run: string;
+    item: ItemRef;
+    tool: string;
+    at: number;
+  }): Promise<EffectRecord>;
+  finish(
+    id: number,
+    end: { state: "done" | "refused"; ref: number | null; text: string },
+  ): Promise<void>;
+  openIntents(item: ItemRef): Promise<readonly EffectRecord[]>;
+}
+
+export interface LedgerStore {
+  /** Everything `decide` needs of one item, read in one transaction. */
+  read(item: ItemRef): Promise<Ledger>;
+  cloneMade(item: ItemRef, agent: string): Promise<void>;
+  clonesRemoved(item: ItemRef): Promise<void>;
+  branchTried(item: ItemRef, branch: string): Promise<void>;
+  /** A comment we wrote about a park: its text digest, so that only a different text is said. */
+  said(item: ItemRef): Promise<string | null>;
+  say(item: ItemRef, text: string | null): Promise<void>;
+}
+
+/** Small values of the service itself, such as the start of the last complete sweep. */
+export interface MetaStore {
+  get(key: string): Promise<string | null>;
+  set(key: string, value: string): Promise<void>;
+}
+
+export interface Store {
+  readonly deliveries: DeliveryStore;
+  readonly work: WorkStore;
+  readonly pulls: PullTable;
+  readonly sessions: SessionTable;
+  readonly runs: RunStore;
+  readonly effects: EffectStore;
+  readonly ledger: LedgerStore;
+  readonly meta: MetaStore;
+  /** Called after every write that may make work due. */
+  onWake(listener: () => void): void;
+  close(): Promise<void>;
+}
