@@ -33,7 +33,7 @@ export interface RunRecord {
   readonly headSha: string | null;
   /** The sha this run pushed, or null. */
   readonly pushedSha: string | null;
-  /** Ids of every text (see `textId`) its prompt has shown. */
+  /** Ids of every text (see `textId`) its session had been shown when this run began. */
   readonly shown: readonly string[];
 }
 
@@ -75,6 +75,8 @@ export interface Ledger {
   };
   /** Shas this service pushed to branches of this item. */
   readonly pushed: readonly string[];
+  /** A session of the item has seen text of somebody without write access. */
+  readonly tainted: boolean;
   readonly usdItem: number;
   readonly usdToday: number;
   /** A pause that covers the item: everything, its repository, or the named agents. */

@@ -124,7 +124,7 @@ export interface Snapshot {
   readonly comments: readonly Comment[];
   /** Of the issue and of its pull request, oldest first. */
   readonly acts: readonly Act[];
-  /** The newest pull request of the item, or null. */
+  /** The open pull request of the item, else its newest, or null. */
   readonly pull: Pull | null;
   /** Everybody with write access to the repository, by the forge's own answer. */
   readonly writers: readonly Account[];

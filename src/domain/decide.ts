@@ -1,0 +1,77 @@
+import type { Decision } from "./decision.ts";
+import type { Ledger } from "./ledger.ts";
+import type { Policy } from "./policy.ts";
+import { addressReview } from "./rules/address-review.ts";
+import { cleanup } from "./rules/cleanup.ts";
+import { implement } from "./rules/implement.ts";
+import { limitsOf } from "./rules/limits.ts";
+import { merge } from "./rules/merge.ts";
+import { refusal } from "./rules/refusal.ts";
+import { review } from "./rules/review.ts";
+import type { Answer, Situation } from "./rules/row.ts";
+import { settle } from "./rules/settle.ts";
+import { fixChecks, respond, updateBranch } from "./rules/unbuilt.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+/** The rows of the table in the order in which they are tried. */
+const ROWS: readonly ((situation: Situation) => Answer)[] = [
+  implement,
+  addressReview,
+  fixChecks,
+  updateBranch,
+  review,
+  respond,
+  merge,
+];
+
+/**
+ * What to do next about one work item, and why. Pure: the same state gives the same answer, so
+ * that lost, doubled, reordered and replayed deliveries cannot start wrong work.
+ *
+ * `conflicts`: whether git says that base and head of the open pull request conflict (false when
+ * unknown). `now`: epoch milliseconds. Call it only while no run of the item is alive.
+ */
+export function decide(state: {
+  readonly snapshot: Snapshot;
+  readonly ledger: Ledger;
+  readonly policy: Policy;
+  readonly conflicts: boolean;
+  readonly now: number;
+}): Decision {
+  const situation: Situation = state;
+  const cleaning = cleanup(situation);
+  if (cleaning !== null) return cleaning;
+  if (situation.snapshot.state === "closed") return nothing("the issue is closed");
+  const refused = refusal(situation);
+  if (refused !== null) return refused;
+  const limited = limitsOf(situation);
+  if (limited !== null) return limited;
+  const reasons: string[] = [];
+  let lookAgainAt: number | null = null;
+  let parked: Decision | null = null;
+  for (const row of ROWS) {
+    const answer = row(situation);
+    if (answer.kind === "pass") {
+      if (answer.reason !== null) reasons.push(answer.reason);
+      lookAgainAt = earliest(lookAgainAt, answer.lookAgainAt);
+      continue;
+    }
+    const settled = answer.kind === "order" ? settle(answer.order, situation) : answer.decision;
+    if (settled.kind === "run" || settled.kind === "refuse") return settled;
+    if (settled.kind === "park") parked ??= settled;
+    else if (settled.kind === "nothing") {
+      reasons.push(settled.reason);
+      lookAgainAt = earliest(lookAgainAt, settled.lookAgainAt);
+    }
+  }
+  return parked ?? nothing(reasons[0] ?? "nobody asked for anything", lookAgainAt);
+}
+
+function nothing(reason: string, lookAgainAt: number | null = null): Decision {
+  return { kind: "nothing", reason, lookAgainAt };
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  if (a === null) return b;
+  return b === null ? a : Math.min(a, b);
+}

@@ -1,0 +1,70 @@
+import type { AskedAt } from "../decision.ts";
+import { agentOf, isPermitted } from "../people.ts";
+import type { PolicyAgent } from "../policy.ts";
+import { isFulfilled, unreadComments } from "../texts.ts";
+import { assignments, type Trigger, triggerFor } from "../trigger.ts";
+import { type Answer, pass, type Situation } from "./row.ts";
+
+/** Implement: a permitted person gave an open issue to an agent, and no pull request answers it yet. */
+export function implement(situation: Situation): Answer {
+  const { snapshot, policy } = situation;
+  if (snapshot.kind !== "issue") return pass();
+  const agent = implementer(situation);
+  if (agent === null) return pass("no agent that implements has this issue");
+  const { pull } = snapshot;
+  const ours = pull !== null && agentOf(pull.author, policy) !== undefined;
+  if (ours && pull.state === "open") return pass();
+  const trigger = triggerFor(agent, snapshot, policy);
+  if (trigger === null) return pass("nobody gave the issue to the agent");
+  if (!isPermitted(trigger.person, snapshot, policy)) {
+    return pass(`${trigger.person.login} may not start work here`);
+  }
+  if (ours && pull.endedAt !== null && pull.endedAt >= trigger.at) {
+    return pass(`pull request #${pull.number} has ended and nobody asked again since`);
+  }
+  const answers = answersTo(agent, trigger, situation);
+  return {
+    kind: "order",
+    order: {
+      agent: agent.name,
+      skill: "implement",
+      fingerprint: [`${agent.name}/implement/${trigger.id}`, ...answers].join("+"),
+      reason: trigger.words,
+      asked: askedBy(trigger, snapshot.item.number),
+      headSha: null,
+      reviews: [],
+    },
+  };
+}
+
+/** The agent that implements: the oldest assignment among those that can. */
+export function implementer({ snapshot, policy }: Situation): PolicyAgent | null {
+  const able = assignments(snapshot, policy).find(({ agent }) =>
+    agent.skills.includes("implement"),
+  );
+  return able?.agent ?? null;
+}
+
+/** Comments that answer a question or end a park: only after one do they make a new order. */
+function answersTo(agent: PolicyAgent, trigger: Trigger, situation: Situation): readonly string[] {
+  const { ledger } = situation;
+  const asked = ledger.runs.some(
+    (run) =>
+      run.agent === agent.name &&
+      run.skill === "implement" &&
+      run.fingerprint.split("+")[0] === `${agent.name}/implement/${trigger.id}` &&
+      isFulfilled(run),
+  );
+  const parked = ledger.parks.some((park) => park.row === "implement" && park.until === null);
+  if (!asked && !parked) return [];
+  return unreadComments(agent.name, situation).map((comment) => `${comment.id}`);
+}
+
+function askedBy(trigger: Trigger, number: number): AskedAt {
+  return {
+    person: trigger.person,
+    on: trigger.comment === null ? "issue" : "comment",
+    number,
+    comment: trigger.comment,
+  };
+}

@@ -1,0 +1,40 @@
+import type { Decision } from "../decision.ts";
+import type { Park } from "../ledger.ts";
+import type { Situation } from "./row.ts";
+
+const DAY_MS = 86_400_000;
+
+/** Limits that hide every row: pause, runs and money per item, money per day. Null when none is reached. */
+export function limitsOf({ ledger, policy, now }: Situation): Decision | null {
+  const { limits } = policy;
+  if (ledger.paused.all) {
+    return { kind: "nothing", reason: "paused", lookAgainAt: null };
+  }
+  const held = ledger.parks.find((park) => park.row === "all" && isHeld(park, now));
+  if (held !== undefined) return { kind: "park", park: held };
+  if (ledger.runs.length >= limits.runsPerItem) {
+    return parkAll(
+      "runs_per_item",
+      "as many runs as one item may have have been used up",
+      null,
+      now,
+    );
+  }
+  if (ledger.usdItem >= limits.usdPerItem) {
+    return parkAll("usd_per_item", "the money for this item has been used up", null, now);
+  }
+  if (ledger.usdToday >= limits.usdPerDay) {
+    const midnight = Math.floor(now / DAY_MS) * DAY_MS + DAY_MS;
+    return parkAll("usd_per_day", "the money for today has been used up", midnight, now);
+  }
+  return null;
+}
+
+/** Whether a park still holds: for a person it always does, for a time until then. */
+export function isHeld(park: Park, now: number): boolean {
+  return park.until === null || park.until > now;
+}
+
+function parkAll(name: string, reason: string, until: number | null, now: number): Decision {
+  return { kind: "park", park: { row: "all", name, reason, until, since: now } };
+}
