@@ -18,8 +18,10 @@ export function mayGoOn(
   if (state.done) return { ok: true };
   const agent = policy.agents.find(({ name }) => name === order.agent);
   if (agent === undefined) return no(`${order.agent} is no longer configured`);
-  if (snapshot.state === "closed") return no("the issue was closed");
   const { pull } = snapshot;
+  // A merge ends pull request and issue before its own run has heard of it.
+  if (order.skill === "merge" && pull?.merged === true) return { ok: true };
+  if (snapshot.state === "closed") return no("the issue was closed");
   if (order.skill === "implement") {
     return stillHasWork(agent, snapshot, policy)
       ? { ok: true }

@@ -11,7 +11,9 @@ export type Finding =
       readonly kind: "fulfilled";
       readonly outcome: Extract<Outcome, "succeeded" | "asked" | "declined">;
     }
-  | { readonly kind: "open"; readonly reason: "no_effect" | "not_pushed" };
+  | { readonly kind: "open"; readonly reason: "no_effect" | "not_pushed" }
+  /** The forge did not answer: no state, so neither done nor failed. */
+  | { readonly kind: "unknown"; readonly reason: string };
 
 /**
  * Done means the forge shows it: compares a snapshot read after the run with what its skill must

@@ -44,3 +44,12 @@ export interface EgressDoor {
   readonly refused: () => readonly string[];
   close(): Promise<void>;
 }
+
+/**
+ * The beginnings of the gateway's own error texts. The CLI hands them on inside its own message, and
+ * that is the only way in which the agent adapter can tell them from errors of the model's server.
+ */
+export const GATEWAY_ERRORS = {
+  budgetSpent: "claude-hooks: the budget of this run is spent",
+  unreachable: "claude-hooks: the model's server cannot be reached",
+} as const;

@@ -61,6 +61,8 @@ export interface Git {
   keep(item: ItemRef, agent: string, run: string): Promise<string | null>;
   /** Text of a file at a commit or branch of the remote, or null when it is not there; at most `bytes`. */
   readBase(repo: string, branch: string, path: string, bytes: number): Promise<string | null>;
+  /** The sha a branch has on the remote now, or null when it does not exist. */
+  remoteHead(repo: string, branch: string): Promise<string | null>;
   /** Unified diff of base...head from the cache, cut at `bytes`. */
   diff(repo: string, base: string, head: string, bytes: number): Promise<string>;
   /** Whether merging head into base conflicts, by git merge-tree in the cache. */

@@ -20,8 +20,15 @@ export interface JailedCommand {
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly cwd: string;
-  /** Where the clone, the session's directory and the gateway are as seen from inside. */
-  readonly inside: { readonly clone: string; readonly home: string; readonly gatewayUrl: string };
+  /**
+   * Where the clone, the session's directory and the gateway are as seen from inside.
+   * `gatewayUrl` is null without a sandbox: the door's own url holds then.
+   */
+  readonly inside: {
+    readonly clone: string;
+    readonly home: string;
+    readonly gatewayUrl: string | null;
+  };
 }
 
 export type JailCheck =

@@ -14,6 +14,27 @@ export interface Mark {
   readonly target: MarkTarget;
 }
 
+export type StoreFailureKind =
+  /** The database cannot be opened or brought to this version's tables. */
+  | "open"
+  /** A newer version of this service has written the database. */
+  | "newer"
+  /** A page was asked for with a cursor that no answer has given. */
+  | "cursor"
+  /** Something was said of a run that was never started. */
+  | "unknown_run";
+
+/** What the store refuses; the message names the value and the remedy. */
+export class StoreFailure extends Error {
+  override readonly name = "StoreFailure";
+  readonly kind: StoreFailureKind;
+
+  constructor(kind: StoreFailureKind, message: string, options?: { readonly cause: unknown }) {
+    super(message, options);
+    this.kind = kind;
+  }
+}
+
 export interface DeliveryRecord {
   readonly id: string;
   readonly event: string;
@@ -105,8 +126,11 @@ export interface WorkStore {
     claim: Claim,
     leaseMs: number,
   ): Promise<{ readonly held: boolean; readonly mark: number }>;
-  /** Ends the run's lease, marks the item again; `notBefore` delays the next reconcile (a retry time). */
-  settleRun(claim: Claim, notBefore: number | null): Promise<boolean>;
+  /** Ends the run's lease and marks the item again; `notBefore` delays the next reconcile (a retry time), `park` is added to the item's parks in place of one of the same row. */
+  settleRun(
+    claim: Claim,
+    after: { readonly notBefore: number | null; readonly park: Park | null },
+  ): Promise<boolean>;
   /** Frees leases that ran out, and all of `owner` (boot); resolves with how many. */
   reap(owner: string | null): Promise<number>;
   /** The next moment at which something becomes due, epoch ms, or null. */
@@ -153,12 +177,17 @@ export interface SessionTable {
   get(key: string): Promise<SessionRow | null>;
   /** Inserts or replaces. */
   put(row: SessionRow): Promise<void>;
+  /** Inserts or replaces all of them in one transaction. */
+  putAll(rows: readonly SessionRow[]): Promise<void>;
   /** True when there was one. */
   drop(key: string): Promise<boolean>;
   /** Drops every agent's session of one number; resolves with their keys. */
   dropAll(repo: string, number: number): Promise<readonly string[]>;
+  /** Ordered by key. */
   all(): Promise<readonly SessionRow[]>;
   count(): Promise<number>;
+  /** True while no session was ever kept here: none is stored and none was dropped. */
+  isPristine(): Promise<boolean>;
 }
 
 export interface RunStart {
@@ -199,6 +228,8 @@ export interface RunStore {
   start(claim: Claim, run: RunStart): Promise<number | null>;
   spawned(run: string, process: ProcessIdentity): Promise<void>;
   pushed(run: string, branch: string, sha: string): Promise<void>;
+  /** The run goes on in another session (the old conversation was lost); writes both rows in one transaction. */
+  sessionChanged(run: string, session: SessionRow): Promise<void>;
   end(end: RunEnd): Promise<void>;
   /** Runs without an end, with the process of their CLI if it was recorded (boot: end these first). */
   unfinished(): Promise<

@@ -9,11 +9,11 @@ import { type Answer, pass, type Situation } from "./row.ts";
 export function implement(situation: Situation): Answer {
   const { snapshot, policy } = situation;
   if (snapshot.kind !== "issue") return pass();
-  const agent = implementer(situation);
-  if (agent === null) return pass("no agent that implements has this issue");
   const { pull } = snapshot;
   const ours = pull !== null && agentOf(pull.author, policy) !== undefined;
   if (ours && pull.state === "open") return pass();
+  const agent = implementer(situation);
+  if (agent === null) return pass("no agent that implements has this issue");
   const trigger = triggerFor(agent, snapshot, policy);
   if (trigger === null) return pass("nobody gave the issue to the agent");
   if (!isPermitted(trigger.person, snapshot, policy)) {

@@ -18,7 +18,8 @@ export function refusal(situation: Situation): Decision | null {
     const trigger = reason === null ? null : triggerFor(agent, snapshot, policy);
     if (reason === null || trigger === null) continue;
     if (!isPermitted(trigger.person, snapshot, policy)) continue;
-    const fingerprint = `${agent.name}/refuse/${trigger.id}`;
+    const { repo, number } = snapshot.item;
+    const fingerprint = `${repo}#${number}|${agent.name}/refuse/${trigger.id}`;
     const said = ledger.effects.some(({ key, state }) => key === fingerprint && state !== "intent");
     if (!said) return refuse(agent, { trigger, reason, fingerprint }, snapshot.item.number);
   }

@@ -1,0 +1,51 @@
+import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
+import type { AgentEvent } from "../ports/agent.ts";
+
+const TEXT_BYTES_MAX = 4_096;
+
+/** What one message of the SDK says, for the live transcript; texts are cut to 4 kB. */
+export function agentEvents(message: SDKMessage): readonly AgentEvent[] {
+  switch (message.type) {
+    case "assistant":
+      return message.message.content.flatMap((block): readonly AgentEvent[] => {
+        if (block.type === "text") return [{ kind: "text", text: cut(block.text) }];
+        if (block.type !== "tool_use") return [{ kind: "other", type: block.type }];
+        return [
+          { kind: "tool", name: block.name, input: cut(JSON.stringify(block.input ?? null)) },
+        ];
+      });
+    case "user":
+      return userEvents(message.message.content);
+    case "system":
+      if (message.subtype === "init") return [{ kind: "init", session: message.session_id }];
+      if (message.subtype === "api_retry") {
+        return [{ kind: "retry", attempt: message.attempt, status: message.error_status }];
+      }
+      return [{ kind: "other", type: `system/${message.subtype}` }];
+    default:
+      return [{ kind: "other", type: message.type }];
+  }
+}
+
+type UserContent = Extract<SDKMessage, { type: "user" }>["message"]["content"];
+
+function userEvents(content: UserContent): readonly AgentEvent[] {
+  if (typeof content === "string") return [{ kind: "other", type: "user" }];
+  return content.map((block): AgentEvent => {
+    if (block.type !== "tool_result") return { kind: "other", type: "user" };
+    const text =
+      typeof block.content === "string"
+        ? block.content
+        : (block.content ?? [])
+            .map((part) => (part.type === "text" ? part.text : `[${part.type}]`))
+            .join("\n");
+    return { kind: "tool_result", text: cut(text), isError: block.is_error === true };
+  });
+}
+
+/** Cut at a whole character; the mark says that there was more. */
+function cut(text: string): string {
+  if (Buffer.byteLength(text) <= TEXT_BYTES_MAX) return text;
+  const bytes = Buffer.from(text).subarray(0, TEXT_BYTES_MAX - 3);
+  return `${bytes.toString("utf8").replace(/\uFFFD+$/, "")}…`;
+}

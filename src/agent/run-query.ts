@@ -1,0 +1,204 @@
+import {
+  type Query,
+  query,
+  type SDKMessage,
+  type SDKResultMessage,
+} from "@anthropic-ai/claude-agent-sdk";
+import type { AgentListener, AgentReport, AgentRequest } from "../ports/agent.ts";
+import type { Jail, JailSpec, Processes } from "../ports/jail.ts";
+import { agentEvents } from "./agent-events.ts";
+import { classify, type LastResult, type Thrown } from "./classify.ts";
+import { createForgeServer } from "./forge-server.ts";
+import { agentOptions } from "./options.ts";
+import { type StartedProcess, startProcess } from "./start-process.ts";
+
+/** What every query shares. */
+export interface QueryContext {
+  readonly jail: Jail;
+  readonly processes: Processes;
+  readonly now: () => number;
+  readonly binary: string;
+  readonly grace: { readonly interruptMs: number; readonly closeMs: number };
+}
+
+/** What is asked of this one. */
+export interface QueryCall {
+  readonly request: AgentRequest;
+  readonly listener: AgentListener;
+  readonly signal: AbortSignal;
+}
+
+/** What the stream has told so far. */
+interface Heard {
+  began: boolean;
+  result: LastResult | null;
+  assistantError: string | null;
+  limitResetsAt: number | null;
+  turns: number;
+  usdTotal: number;
+  denials: number;
+  lastDeltaAt: number;
+}
+
+/** Deltas of an answer come by the hundred; one a second is sign of life enough. */
+const DELTA_MS_MIN = 1_000;
+
+/**
+ * One query from its start to the exit of its process. The stream is read to its very end (several
+ * results are possible: the last one counts), and nothing is returned while the process lives.
+ */
+export async function runQuery(context: QueryContext, call: QueryCall): Promise<AgentReport> {
+  const { request, listener, signal } = call;
+  const heard: Heard = {
+    began: false,
+    result: null,
+    assistantError: null,
+    limitResetsAt: null,
+    turns: 0,
+    usdTotal: 0,
+    denials: 0,
+    lastDeltaAt: 0,
+  };
+  let started: StartedProcess | null = null;
+  let thrown: Thrown | null = null;
+  let stopping: Promise<void> | null = null;
+  let running: Query | null = null;
+  const stop = (): void => {
+    if (running !== null) stopping ??= stopQuery(running, context.grace.interruptMs);
+  };
+  try {
+    // May throw at once, e.g. for a program of another format.
+    running = startQuery(context, call, (process) => {
+      started = process;
+    });
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    for await (const message of running) hear(heard, message, context.now, listener);
+  } catch (error) {
+    thrown = thrownOf(error);
+  }
+  signal.removeEventListener("abort", stop);
+  await stopping;
+  if (started !== null) await ended(started, context);
+  const end = classify({
+    ...heard,
+    thrown,
+    aborted: signal.aborted,
+    retryAt: request.door.meter().retryAt,
+    stderr: stderrOf(started),
+    refusal: refusalOf(started),
+  });
+  const { began, turns, usdTotal, denials } = heard;
+  return { end, began, turns, usdTotal, denials };
+}
+
+function startQuery(
+  { jail, processes, binary }: QueryContext,
+  { request, listener }: QueryCall,
+  onStart: (process: StartedProcess) => void,
+): Query {
+  const spec: JailSpec = {
+    clone: request.clone,
+    home: request.home,
+    gatewaySocket: request.door.socket,
+    egressSocket: request.egressSocket,
+    read: request.read,
+    env: {},
+  };
+  const { inside } = jail.command(spec, binary, []);
+  const gatewayUrl = inside.gatewayUrl ?? request.door.url;
+  if (gatewayUrl === null) throw new Error("the gateway has no url for a run without a sandbox");
+  const options = agentOptions(request, {
+    inside: { ...inside, gatewayUrl },
+    binary,
+    forge: createForgeServer(request.tools, (call, id) => listener.call(call, id)),
+    spawn(wanted) {
+      const env = Object.fromEntries(
+        Object.entries(wanted.env).flatMap(([name, value]) =>
+          value === undefined ? [] : [[name, value]],
+        ),
+      );
+      const command = jail.command({ ...spec, env }, wanted.command, wanted.args);
+      const started = startProcess(command, processes, (identity) => listener.spawned(identity));
+      onStart(started);
+      return started.forSdk;
+    },
+  });
+  return query({ prompt: request.prompt, options });
+}
+
+const stderrOf = (started: StartedProcess | null): string => started?.stderr() ?? "";
+const refusalOf = (started: StartedProcess | null): string | null => started?.refusal() ?? null;
+
+/** Interrupting lets the CLI write down what it was doing; closing ends it whether it did or not. */
+async function stopQuery(running: Query, interruptMs: number): Promise<void> {
+  await within(
+    interruptMs,
+    running.interrupt().then(
+      () => undefined,
+      // Not started or already gone: closing is all that is left.
+      () => undefined,
+    ),
+  );
+  running.close();
+}
+
+/** Waits for the process, and kills it with everything it started when it stays. */
+async function ended(process: StartedProcess, { processes, grace }: QueryContext): Promise<void> {
+  await within(grace.closeMs, process.exited);
+  if (process.identity !== null) await processes.end(process.identity);
+  await process.exited;
+}
+
+/** Resolves with the promise, or without it after `ms`. */
+async function within(ms: number, promise: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
+function hear(heard: Heard, message: SDKMessage, now: () => number, listener: AgentListener): void {
+  if (message.type === "stream_event") {
+    if (now() - heard.lastDeltaAt < DELTA_MS_MIN) return;
+    heard.lastDeltaAt = now();
+  }
+  if (message.type === "system" && message.subtype === "init") heard.began = true;
+  if (message.type === "assistant") heard.assistantError = message.error ?? null;
+  if (message.type === "rate_limit_event" && message.rate_limit_info.status === "rejected") {
+    const seconds = message.rate_limit_info.resetsAt;
+    heard.limitResetsAt = seconds === undefined ? null : seconds * 1_000;
+  }
+  if (message.type === "result") {
+    heard.result = lastResult(message);
+    heard.turns += message.num_turns;
+    heard.usdTotal = message.total_cost_usd;
+    heard.denials = Math.max(heard.denials, message.permission_denials.length);
+  }
+  for (const event of agentEvents(message)) listener.heard(event);
+}
+
+function lastResult(message: SDKResultMessage): LastResult {
+  const isSuccess = message.subtype === "success";
+  return {
+    subtype: message.subtype,
+    isError: message.is_error,
+    text: isSuccess ? message.result : "",
+    errors: isSuccess ? [] : message.errors,
+    turns: message.num_turns,
+    apiStatus: (isSuccess ? message.api_error_status : null) ?? null,
+    terminalReason: message.terminal_reason ?? null,
+    startupFailure: (isSuccess ? null : message.startup_failure_reason) ?? null,
+    stopReason: message.stop_reason,
+  };
+}
+
+function thrownOf(error: unknown): Thrown {
+  if (!(error instanceof Error))
+    return { errorClass: null, exitCode: null, message: String(error) };
+  const errorClass = "errorClass" in error ? String(error.errorClass) : null;
+  const exitCode = "exitCode" in error ? Number(error.exitCode) : null;
+  return { errorClass, exitCode, message: error.message };
+}

@@ -1,0 +1,109 @@
+import { z } from "zod";
+import { CliFailure } from "./context.ts";
+
+// What the commands print of the admin API's answers; whatever is missing is shown as "-".
+
+const time = z.union([z.number(), z.string()]).nullish();
+const text = z.string().nullish();
+const number = z.number().nullish();
+
+export const Item = z.looseObject({
+  repo: z.string(),
+  number: z.number(),
+  pull: number,
+  state: text,
+  decision: text,
+  reason: text,
+  retry_at: time,
+  usd: number,
+});
+export type Item = z.output<typeof Item>;
+
+export const Run = z.looseObject({
+  id: z.string(),
+  agent: text,
+  skill: text,
+  repo: text,
+  number,
+  attempt: number,
+  session: text,
+  resumed: z.boolean().nullish(),
+  outcome: text,
+  reason: text,
+  started_at: time,
+  ended_at: time,
+  usd: number,
+});
+export type Run = z.output<typeof Run>;
+
+export const Session = z.looseObject({
+  key: z.string(),
+  agent: text,
+  repo: text,
+  number,
+  session_id: text,
+  created_at: time,
+  updated_at: time,
+  resumes: number,
+  tainted: z.boolean().nullish(),
+});
+export type Session = z.output<typeof Session>;
+
+export const Effect = z.looseObject({
+  tool: text,
+  state: text,
+  run: text,
+  ref: number,
+  text,
+  at: time,
+});
+export type Effect = z.output<typeof Effect>;
+
+export const ItemDetail = Item.extend({
+  runs: z.array(Run).default([]),
+  sessions: z.array(Session).default([]),
+  effects: z.array(Effect).default([]),
+});
+
+export const Delivery = z.looseObject({
+  id: z.string(),
+  event: text,
+  repo: text,
+  number,
+  sender: text,
+  received_at: time,
+  status: text,
+  reason: text,
+});
+export type Delivery = z.output<typeof Delivery>;
+
+const next = z.string().nullish();
+export const ItemList = z.looseObject({ items: z.array(Item), next });
+export const RunList = z.looseObject({ runs: z.array(Run), next });
+export const SessionList = z.looseObject({ sessions: z.array(Session), next });
+export const DeliveryList = z.looseObject({ deliveries: z.array(Delivery), next });
+
+const counts = z.record(z.string(), z.number()).default({});
+export const Status = z.looseObject({
+  version: text,
+  paused: z.boolean(),
+  pauses: z.array(z.looseObject({ repo: text, agent: text })).default([]),
+  deliveries: counts,
+  runs: counts,
+  queue: counts,
+});
+export type Status = z.output<typeof Status>;
+
+export const Reset = z.looseObject({ session: z.boolean() });
+
+/** The answer in the form a command prints; throws CliFailure when the service speaks another language. */
+export function readAnswer<T extends z.ZodType>(schema: T, answer: unknown): z.output<T> {
+  const parsed = schema.safeParse(answer);
+  if (!parsed.success) {
+    const place = parsed.error.issues[0]?.path.join(".") ?? "";
+    throw new CliFailure(
+      `the service's answer cannot be read (at "${place}"): is it of another version than this command?`,
+    );
+  }
+  return parsed.data;
+}

@@ -1,0 +1,40 @@
+import type { Command } from "commander";
+import { readAnswer, Status } from "./answers.ts";
+import { asApiCommand } from "./api-command.ts";
+import type { CommandSetting } from "./context.ts";
+import { printFields } from "./table.ts";
+import { toText } from "./text.ts";
+
+/** `status`: what the running service is doing, in numbers. */
+export function addStatusCommand(program: Command, setting: CommandSetting): void {
+  asApiCommand(
+    program.command("status").description("say what the running service is doing"),
+    setting,
+    () => ({
+      ask: (api) => api.get("/api/v1/status"),
+      show: (context, answer) => {
+        const status = readAnswer(Status, answer);
+        printFields(context, [
+          ["version", toText(status.version)],
+          ["paused", pausedText(status)],
+          ["deliveries", countsText(status.deliveries)],
+          ["runs", countsText(status.runs)],
+          ["queue", countsText(status.queue)],
+        ]);
+      },
+    }),
+  );
+}
+
+/** Everything, or the repositories and agents that are paused, or nothing. */
+function pausedText({ paused, pauses }: Status): string {
+  if (paused) {
+    return "everything";
+  }
+  return pauses.map(({ repo, agent }) => toText(repo ?? agent)).join(", ") || "no";
+}
+
+function countsText(counts: Readonly<Record<string, number>>): string {
+  const parts = Object.entries(counts).map(([name, count]) => `${toText(name)} ${count}`);
+  return parts.length === 0 ? "-" : parts.join(", ");
+}

@@ -1,0 +1,35 @@
+const CELL_CHARACTERS_MAX = 300;
+
+/**
+ * Any value of an answer as one line for a terminal: `-` for nothing, control characters and those
+ * that turn the direction of text taken out (titles and reasons may come from anybody), at most 300
+ * characters.
+ */
+export function toText(value: unknown): string {
+  if (value === null || value === undefined || value === "") {
+    return "-";
+  }
+  if (typeof value === "boolean") {
+    return value ? "yes" : "no";
+  }
+  const text = typeof value === "object" ? JSON.stringify(value) : String(value);
+  const clean = text
+    .replace(/\s+/g, " ")
+    .replace(/[\p{Cc}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, "");
+  return clean.length > CELL_CHARACTERS_MAX ? `${clean.slice(0, CELL_CHARACTERS_MAX)}…` : clean;
+}
+
+/** A time (epoch milliseconds or ISO 8601) in local time, e.g. `2026-11-22 15:27:39`. */
+export function toTime(value: unknown): string {
+  if (typeof value !== "number" && typeof value !== "string") {
+    return "-";
+  }
+  const date = new Date(value);
+  // The Swedish form of a date is the ISO one, in local time.
+  return Number.isNaN(date.getTime()) ? toText(value) : date.toLocaleString("sv-SE");
+}
+
+/** US dollars, e.g. `$1.25`. */
+export function toUsd(value: unknown): string {
+  return typeof value === "number" ? `$${value.toFixed(2)}` : toText(value);
+}

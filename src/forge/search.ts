@@ -1,0 +1,59 @@
+import type { ChangedItem } from "../ports/forge.ts";
+import type { Caller, Query } from "./calls.ts";
+import { repoPath } from "./paths.ts";
+import { FoundRow } from "./schema.ts";
+
+const PATH = "/repos/issues/search";
+/** The flags are joined by "and", so each is a search of its own (Forgejo: routers/api/v1/repo/issue.go). */
+const FLAGS = ["assigned", "review_requested", "created", "mentioned"] as const;
+
+/**
+ * Everything assigned to, requested of, created by or mentioning the caller's account, in any
+ * state, updated since (epoch ms by the forge's clock; the forge counts whole seconds, so the
+ * second it falls in is included). @throws ForgeFailure
+ */
+export async function findChanged(caller: Caller, since: number): Promise<readonly ChangedItem[]> {
+  const lists = await Promise.all(
+    FLAGS.map((flag) => search(caller, { state: "all", [flag]: "true", since: secondOf(since) })),
+  );
+  return unique(lists.flat());
+}
+
+/** Open issues of one repository that carry the label, updated since. @throws ForgeFailure */
+export async function findLabelled(
+  caller: Caller,
+  repo: string,
+  label: string,
+  since: number,
+): Promise<readonly ChangedItem[]> {
+  repoPath(repo);
+  const [owner = ""] = repo.split("/");
+  const rows = await search(caller, {
+    ...{ state: "open", type: "issues", labels: label, owner, since: secondOf(since) },
+  });
+  return unique(
+    rows.filter(
+      (row) =>
+        row.repository.full_name.toLowerCase() === repo.toLowerCase() &&
+        row.labels.some(({ name }) => name === label),
+    ),
+  );
+}
+
+async function search(caller: Caller, query: Query): Promise<FoundRow[]> {
+  return await caller.list(PATH, FoundRow, query);
+}
+
+function secondOf(since: number): string {
+  return new Date(Math.floor(Math.max(since, 0) / 1000) * 1000).toISOString();
+}
+
+function unique(rows: readonly FoundRow[]): readonly ChangedItem[] {
+  const items = rows.map((row) => ({
+    repo: row.repository.full_name.toLowerCase(),
+    number: row.number,
+    updatedAt: row.updated_at,
+    state: row.state,
+  }));
+  return [...new Map(items.map((item) => [`${item.repo}#${item.number}`, item])).values()];
+}

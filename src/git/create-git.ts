@@ -1,0 +1,75 @@
+import { mkdirSync, realpathSync } from "node:fs";
+import { join } from "node:path";
+import type { Git } from "../ports/git.ts";
+import type { Log } from "../ports/observe.ts";
+import { createCache } from "./cache.ts";
+import { cloneRoot, inspect, keep } from "./inspect.ts";
+import { lockfileDigest } from "./lockfile-digest.ts";
+import { checkBranch, repoParts } from "./names.ts";
+import type { Place } from "./place.ts";
+import { prepare } from "./prepare.ts";
+import { push } from "./push.ts";
+import { conflicts, diff, readBase } from "./read.ts";
+import { branchSha } from "./refs.ts";
+import { removeClones } from "./remove-clones.ts";
+import { createRunGit } from "./run-git.ts";
+import { createScratch } from "./trash.ts";
+
+export interface GitOptions {
+  /** Existing directory of the service; `cache/` and `work/` are made in it. */
+  readonly stateDir: string;
+  /** Address of a repository (`owner/name`), without credentials: http(s), or a path in tests. */
+  readonly remoteUrl: (repo: string) => string;
+  /**
+   * The header line that lets an agent (null: the reader) in, e.g. `Authorization: Basic …`; asked
+   * at each call, so that a rotated token is picked up. null: no credential.
+   */
+  readonly credential: (agent: string | null) => string | null;
+  /** PEM file with the authority of the forge's certificate. */
+  readonly caFile?: string | null;
+  /** PATH on which git is found. */
+  readonly searchPath?: string;
+  /** Epoch milliseconds. */
+  readonly now: () => number;
+  readonly log: Log;
+}
+
+const SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin";
+
+/** The port `Git` on the git binary. Only one process may use a state directory at a time. */
+export function createGit(options: GitOptions): Git {
+  const { remoteUrl, credential, now, log, caFile = null, searchPath = SEARCH_PATH } = options;
+  const stateDir = realpathSync(options.stateDir);
+  const [cacheRoot, workRoot] = [join(stateDir, "cache"), join(stateDir, "work")];
+  for (const root of [cacheRoot, workRoot]) mkdirSync(root, { recursive: true, mode: 0o700 });
+  const git = createRunGit({ searchPath });
+  const remote: Place["remote"] = (repo, agent) => {
+    repoParts(repo);
+    return { url: remoteUrl(repo), header: credential(agent), caFile };
+  };
+  const cacheScratch = createScratch(cacheRoot, log);
+  const cache = createCache({
+    root: cacheRoot,
+    git,
+    scratch: cacheScratch,
+    remote: (repo) => remote(repo, null),
+    now,
+    log,
+  });
+  const workScratch = createScratch(workRoot, log);
+  const place: Place = { git, cache, cacheScratch, workScratch, workRoot, remote, log };
+  return {
+    prepare: (order) => prepare(place, order),
+    push: (order) => push(place, order),
+    inspect: (item, agent, base) => inspect(place, { item, agent }, base),
+    keep: (item, agent, run) => keep(place, { item, agent }, run),
+    readBase: (repo, branch, path, bytes) => readBase(place, { repo, branch, path }, bytes),
+    remoteHead: async (repo, branch) =>
+      await branchSha(git, await cache.refresh(repo), checkBranch(branch)),
+    diff: (repo, base, head, bytes) => diff(place, { repo, base, head }, bytes),
+    conflicts: (repo, base, head) => conflicts(place, { repo, base, head }),
+    removeClones: (item) => removeClones(place, item),
+    lockfileDigest: async (item, agent) =>
+      await lockfileDigest(await cloneRoot(place, { item, agent })),
+  };
+}

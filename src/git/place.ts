@@ -1,0 +1,23 @@
+import type { Log } from "../ports/observe.ts";
+import type { Cache } from "./cache.ts";
+import type { GitRemote, RunGit } from "./run-git.ts";
+import type { Scratch } from "./trash.ts";
+
+/** What the verbs of this adapter work with; made once by createGit. */
+export interface Place {
+  readonly git: RunGit;
+  readonly cache: Cache;
+  /** Scratch places of the cache and of the clones (each on the file system of its root). */
+  readonly cacheScratch: Scratch;
+  readonly workScratch: Scratch;
+  /** Directory of all clones. */
+  readonly workRoot: string;
+  /** Address and credential; null: the reader's. */
+  readonly remote: (repo: string, agent: string | null) => GitRemote;
+  readonly log: Log;
+}
+
+/** Ref of the cache that names the commit a clone was last prepared at or pushed. */
+export function preparedRef(agent: string, number: number): string {
+  return `refs/prepared/${agent}/${number}`;
+}

@@ -1,0 +1,92 @@
+import type { RunRecord } from "../domain/ledger.ts";
+import type { DeliveryRecord, ItemRow, RunView, SessionRow } from "../ports/store.ts";
+
+/** A moment as the API writes it: ISO 8601 in UTC; null stays null. */
+export function time(epochMs: number | null): string | null {
+  return epochMs === null ? null : new Date(epochMs).toISOString();
+}
+
+/** A delivery as `/api/v1/deliveries` shows it. */
+export function deliveryOut(row: DeliveryRecord) {
+  return {
+    id: row.id,
+    event: row.event,
+    repo: row.repo,
+    number: row.number,
+    sender: row.sender,
+    received_at: time(row.receivedAt),
+    status: row.status,
+    reason: row.reason,
+  };
+}
+
+/** A work item as `/api/v1/items` shows it. */
+export function itemOut(row: ItemRow) {
+  return {
+    repo: row.repo,
+    number: row.number,
+    pull: row.pull,
+    state: row.state,
+    decision: row.decision,
+    reason: row.reason,
+    retry_at: time(row.retryAt),
+    usd: row.usd,
+  };
+}
+
+/** A run as `/api/v1/runs` shows it; a ledger's own record does not repeat its work item. */
+export function runOut(run: RunView | (RunRecord & { repo: string; number: number })) {
+  return {
+    id: run.id,
+    agent: run.agent,
+    skill: run.skill,
+    repo: run.repo,
+    number: run.number,
+    attempt: run.attempt,
+    session: run.session,
+    resumed: run.resumed,
+    outcome: run.outcome,
+    reason: run.reason,
+    started_at: time(run.startedAt),
+    ended_at: time(run.endedAt),
+    usd: run.usd,
+  };
+}
+
+/** A session with the fields of sessions.json. */
+export function sessionOut(row: SessionRow) {
+  return {
+    key: row.key,
+    agent: row.agent,
+    repo: row.repo,
+    number: row.number,
+    session_id: row.sessionId,
+    created_at: time(row.createdAt),
+    updated_at: time(row.updatedAt),
+    resumes: row.resumes,
+    tainted: row.tainted,
+  };
+}
+
+const TIMES = new Set(["at", "since", "until"]);
+
+/**
+ * Any value of the domain as the API writes it: keys in snake_case, and moments (`at`, `since`,
+ * `until`, `…At`; epoch ms) as ISO 8601. For what has no form of its own, such as a snapshot.
+ */
+export function toWire(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.map(toWire);
+  }
+  if (typeof value !== "object" || value === null) {
+    return value;
+  }
+  return Object.fromEntries(
+    Object.entries(value).map(([key, part]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      typeof part === "number" && (TIMES.has(key) || key.endsWith("At"))
+        ? time(part)
+        : toWire(part),
+    ]),
+  );
+}

@@ -1,0 +1,86 @@
+import { SKILL_TOOLS } from "../../domain/skill.ts";
+import type { ToolAnswer, ToolCall } from "../../domain/tools.ts";
+import { ForgeFailure } from "../../ports/forge.ts";
+import { GitFailure } from "../../ports/git.ts";
+import type { EffectContext } from "./context.ts";
+import { handIn } from "./hand-in.ts";
+import { openPullRequest } from "./open-pull-request.ts";
+import { requestMerge } from "./request-merge.ts";
+import { submitReview } from "./submit-review.ts";
+import { writeComment } from "./write-comment.ts";
+
+const REPLIES_MAX = 5;
+
+/**
+ * Carries out the tool calls of one run, one after another. Never throws for a failure of the
+ * forge or of git: the model reads one line that says why, and the session is not harmed.
+ */
+export function createEffects(context: EffectContext): (call: ToolCall) => Promise<ToolAnswer> {
+  let replies = 0;
+  let queue: Promise<unknown> = Promise.resolve();
+
+  return async (call) => {
+    const turn = queue.then(async () => await answer(call));
+    queue = turn;
+    return await turn;
+  };
+
+  async function answer(call: ToolCall): Promise<ToolAnswer> {
+    if (!SKILL_TOOLS[context.order.skill].includes(call.tool)) {
+      return { ok: false, text: `${call.tool} does not belong to ${context.order.skill}.` };
+    }
+    if (context.signal.aborted) return { ok: false, text: "This run has been stopped." };
+    try {
+      return await carryOut(call);
+    } catch (error) {
+      if (error instanceof ForgeFailure || error instanceof GitFailure) {
+        context.log.warn("effect failed", { effect: call.tool, reason: error.message });
+        return { ok: false, text: `The forge could not do it now (${error.kind}); try once more.` };
+      }
+      context.log.error("effect broke", { effect: call.tool, reason: String(error) });
+      return { ok: false, text: "The service failed while doing it; end your turn." };
+    }
+  }
+
+  async function carryOut(call: ToolCall): Promise<ToolAnswer> {
+    switch (call.tool) {
+      case "open_pull_request":
+        return await openPullRequest(context, call.input);
+      case "hand_in":
+        return await handIn(context, call.input);
+      case "submit_review":
+        return await submitReview(context, call.input);
+      case "request_merge":
+        return await requestMerge(context);
+      case "decline_merge":
+        return await writeComment(context, {
+          tool: "decline_merge",
+          detail: context.order.headSha ?? "",
+          body: `I do not merge this: ${call.input.reason}`,
+          text: "Declined; a person decides now.",
+        });
+      case "ask_human":
+        return await writeComment(context, {
+          tool: "ask_human",
+          detail: "1",
+          body: questionFor(context, call.input.question),
+          text: "The question is asked. End your turn now; the answer will be brought to you.",
+        });
+      case "reply": {
+        if (replies >= REPLIES_MAX) return { ok: false, text: "No more replies in this run." };
+        replies += 1;
+        return await writeComment(context, {
+          tool: "reply",
+          detail: `${replies}`,
+          body: call.input.body,
+          text: "Reply written.",
+        });
+      }
+    }
+  }
+}
+
+function questionFor(context: EffectContext, question: string): string {
+  const { asked } = context.order;
+  return asked === null ? question : `@${asked.person.login} ${question}`;
+}

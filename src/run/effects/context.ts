@@ -1,0 +1,37 @@
+import type { RunOrder } from "../../domain/decision.ts";
+import type { Policy, PolicyAgent } from "../../domain/policy.ts";
+import type { ItemRef, Snapshot } from "../../domain/snapshot.ts";
+import type { ForgeActor, ForgeReader } from "../../ports/forge.ts";
+import type { Git, Workspace } from "../../ports/git.ts";
+import type { Log } from "../../ports/observe.ts";
+import type { EffectStore, PullTable, RunStore } from "../../ports/store.ts";
+
+/** Everything the effects of one run may use; bound to its work item and its agent's account. */
+export interface EffectContext {
+  readonly item: ItemRef;
+  readonly order: RunOrder;
+  readonly run: string;
+  readonly agent: PolicyAgent;
+  readonly policy: Policy;
+  /** As it was when the run began. */
+  readonly snapshot: Snapshot;
+  readonly workspace: Workspace;
+  readonly branch: string;
+  readonly reader: ForgeReader;
+  readonly actor: ForgeActor;
+  readonly git: Git;
+  readonly effects: EffectStore;
+  readonly runs: RunStore;
+  readonly pulls: PullTable;
+  /** A new snapshot of the item, read now. */
+  readonly look: () => Promise<Snapshot>;
+  /** Whether text of people without write access reached a session of the item. */
+  readonly tainted: boolean;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** What this run has pushed so far; the effects keep it up to date. */
+  readonly pushed: { sha: string | null; remote: string | null };
+  /** One merge per base at a time. */
+  readonly oneMerge: <T>(base: string, merge: () => Promise<T>) => Promise<T>;
+}

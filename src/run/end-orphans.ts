@@ -1,0 +1,32 @@
+import type { Processes } from "../ports/jail.ts";
+import type { Log } from "../ports/observe.ts";
+import type { Store } from "../ports/store.ts";
+import { sessionKey } from "../sessions/key.ts";
+
+/**
+ * At boot, before anything runs: ends every CLI that outlived the service (it goes on calling the
+ * model when its parent is killed) and closes the runs it left unfinished. Their sessions stay; what
+ * they did is looked up on the forge by the next decision.
+ */
+export async function endOrphans(parts: {
+  readonly store: Store;
+  readonly processes: Processes;
+  readonly now: () => number;
+  readonly log: Log;
+}): Promise<void> {
+  const { store, processes, now, log } = parts;
+  for (const { run, process } of await store.runs.unfinished()) {
+    const alive = process !== null && processes.isAlive(process);
+    if (process !== null && alive) await processes.end(process);
+    log.warn("a run was left unfinished", { run: run.id, agent: run.agent, orphan: alive });
+    await store.runs.end({
+      id: run.id,
+      endedAt: now(),
+      outcome: "cancelled",
+      reason: "the service was stopped",
+      usd: 0,
+      tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+      session: await store.sessions.get(sessionKey(run.agent, run.repo, run.number)),
+    });
+  }
+}

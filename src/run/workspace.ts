@@ -1,0 +1,117 @@
+import { mkdir } from "node:fs/promises";
+import { execa } from "execa";
+import type { RunOrder } from "../domain/decision.ts";
+import { agentBranch } from "../domain/resolve-item.ts";
+import { PROFILES } from "../domain/skill.ts";
+import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import type { Workspace } from "../ports/git.ts";
+import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
+
+const SETUP_MS_MAX = 15 * 60_000;
+const SETUP_OUTPUT_MAX = 1_000_000;
+const SETUP_TAIL = 1500;
+
+/** A prepared place to work in, and what the agent is told about it. */
+export interface PreparedWorkspace {
+  readonly workspace: Workspace;
+  readonly branch: string;
+  readonly text: string;
+}
+
+/** The branch a run works on: its own for an implementer, the pull request's for everybody else. */
+export function branchOf(order: RunOrder, snapshot: Snapshot): string {
+  if (order.skill === "implement" || snapshot.pull === null) {
+    return agentBranch(order.agent, snapshot.item.number);
+  }
+  return snapshot.pull.headBranch;
+}
+
+/** Prepares the clone, runs the repository's `setup` in the jail when it must, and says where the clone stands. Throws GitFailure. */
+export async function prepareWorkspace(
+  deps: RunDependencies,
+  frame: {
+    item: ItemRef;
+    order: RunOrder;
+    run: string;
+    snapshot: Snapshot;
+    settings: RepositorySettings;
+  },
+): Promise<PreparedWorkspace> {
+  const { item, order, run, snapshot, settings } = frame;
+  const branch = branchOf(order, snapshot);
+  const base = snapshot.pull?.baseBranch ?? settings.policy.repository.base;
+  const isAuthor = PROFILES[order.skill] === "author";
+  const workspace = await deps.git.prepare({
+    item,
+    agent: order.agent,
+    base,
+    branch,
+    at: isAuthor ? null : order.headSha,
+    identity: deps.agentSettings(order.agent).identity,
+    run,
+  });
+  await deps.store.ledger.cloneMade(item, order.agent);
+  await mkdir(deps.sessionHome(item, order.agent), { recursive: true, mode: 0o700 });
+  const lines = [
+    `Your clone stands at ${workspace.headSha}, branch ${branch}; the base branch ${base} is at ${workspace.baseSha}.`,
+  ];
+  if (workspace.kept !== null) {
+    lines.push(`Commits of yours that were not on the forge are kept as ${workspace.kept}.`);
+  }
+  if (isAuthor && settings.setup !== null) {
+    const failure = await runSetup(deps, { ...frame, setup: settings.setup, workspace });
+    if (failure !== null)
+      lines.push(`The set-up command \`${settings.setup}\` failed:\n${failure}`);
+  }
+  return { workspace, branch, text: lines.join("\n") };
+}
+
+/** Null when it succeeded or was not needed; else the end of its output. */
+async function runSetup(
+  deps: RunDependencies,
+  frame: {
+    item: ItemRef;
+    order: RunOrder;
+    setup: string;
+    workspace: Workspace;
+    settings: RepositorySettings;
+  },
+): Promise<string | null> {
+  const { item, order, setup, workspace, settings } = frame;
+  const key = `setup:${item.repo}#${item.number}/${order.agent}`;
+  const wanted = `${setup}\n${await deps.git.lockfileDigest(item, order.agent)}`;
+  if (!workspace.fresh && (await deps.store.meta.get(key)) === wanted) return null;
+  const door = await deps.egress.open(settings.network);
+  try {
+    const command = deps.jail.command(
+      {
+        clone: workspace.path,
+        home: deps.sessionHome(item, order.agent),
+        gatewaySocket: null,
+        egressSocket: door?.socket ?? null,
+        read: settings.read,
+        env: {},
+      },
+      "/bin/sh",
+      ["-c", setup],
+    );
+    const result = await execa(command.file, [...command.args], {
+      cwd: command.cwd,
+      env: command.env,
+      extendEnv: false,
+      all: true,
+      reject: false,
+      timeout: SETUP_MS_MAX,
+      maxBuffer: SETUP_OUTPUT_MAX,
+      stdin: "ignore",
+    });
+    if (result.exitCode === 0) {
+      await deps.store.meta.set(key, wanted);
+      return null;
+    }
+    deps.log.warn("setup failed", { repo: item.repo, number: item.number, agent: order.agent });
+    return (result.all ?? "").slice(-SETUP_TAIL);
+  } finally {
+    await door?.close();
+  }
+}

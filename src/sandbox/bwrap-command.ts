@@ -1,0 +1,168 @@
+import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { basename, join } from "node:path";
+import type { JailedCommand, JailSpec } from "../ports/jail.ts";
+import { jailEtc } from "./jail-etc.ts";
+import { searchPath } from "./search-path.ts";
+
+/** Fixed places inside: transcripts then name the same paths on every host. */
+const CLONE = "/clone";
+const HOME = "/home/agent";
+const GATEWAY_SOCKET = "/run/gateway.sock";
+const EGRESS_SOCKET = "/run/egress.sock";
+const GATEWAY_PORT = 8080;
+const EGRESS_PORT = 8081;
+
+/** /tmp and /run of a jail lie in memory; more than this ends in "no space left on device". */
+const TMP_BYTES_MAX = 2 * 1024 * 1024 * 1024;
+const RUN_BYTES_MAX = 16 * 1024 * 1024;
+
+/**
+ * Lets the two sockets be reached by programs that only know TCP, and starts the command when
+ * both answer: a fast command would otherwise find nobody listening. $1 and $2 are the ports
+ * ("" = none), the rest is the command, with which socat ends. /proc/net/tcp has ports in hexadecimal, 0A = LISTEN.
+ */
+const BRIDGE = `
+bridge() {
+  [ -n "$1" ] || return 0
+  setpriv --pdeathsig KILL -- socat "TCP-LISTEN:$1,bind=127.0.0.1,fork,reuseaddr,backlog=64" "UNIX-CONNECT:$2" </dev/null >/dev/null 2>&1 &
+  tries=0
+  until grep -q "$(printf ':%04X 00000000:0000 0A' "$1")" /proc/net/tcp; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 500 ] || { echo "claude-hooks: socat does not listen on port $1" >&2; exit 97; }
+    sleep 0.01
+  done
+}
+bridge "$1" ${GATEWAY_SOCKET}
+bridge "$2" ${EGRESS_SOCKET}
+shift 2
+exec "$@"
+`;
+
+/** What bubblewrap is and where the jail keeps its own files. */
+export interface BwrapHost {
+  readonly bwrap: string;
+  readonly dir: string;
+}
+
+/**
+ * The bubblewrap command line of a jail (bubblewrap 0.8.0; measured with the CLI 2.1.330): own
+ * process, network, ipc and host-name namespaces, no capabilities, a read-only system, and of the
+ * host's data only what `spec` names. `program.file` outside /usr is mounted at /opt/<name>.
+ */
+export function bwrapCommand(
+  host: BwrapHost,
+  spec: JailSpec,
+  program: { readonly file: string; readonly args: readonly string[] },
+): JailedCommand {
+  const { mounts, file } = mountProgram(program.file);
+  return {
+    file: host.bwrap,
+    args: [
+      ...namespaces(),
+      ...system(),
+      ...jailEtc(join(host.dir, "etc"), HOME),
+      ...mounts,
+      ...spec.read.flatMap((path) => ["--ro-bind", path, path]),
+      ...["--bind", spec.home, HOME],
+      ...cloneMounts(spec.clone),
+      ...socketMount(spec.gatewaySocket, GATEWAY_SOCKET),
+      ...socketMount(spec.egressSocket, EGRESS_SOCKET),
+      // The root itself is a writable tmpfs until here. /proc as well: bubblewrap 0.8.0 looks at the
+      // mode of /proc/sys only, and root without capabilities may still write kernel settings below.
+      ...["--remount-ro", "/proc", "--remount-ro", "/", "--chdir", CLONE, "--"],
+      ...["/bin/sh", "-c", BRIDGE, "jail"],
+      spec.gatewaySocket === null ? "" : String(GATEWAY_PORT),
+      spec.egressSocket === null ? "" : String(EGRESS_PORT),
+      file,
+      ...program.args,
+    ],
+    env: {
+      ...spec.env,
+      ...proxies(spec.egressSocket),
+      HOME,
+      PATH: searchPath(spec.read),
+      TMPDIR: "/tmp",
+    },
+    cwd: "/",
+    inside: { clone: CLONE, home: HOME, gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}` },
+  };
+}
+
+function namespaces(): readonly string[] {
+  return [
+    "--die-with-parent",
+    "--new-session",
+    "--unshare-pid",
+    "--unshare-ipc",
+    "--unshare-uts",
+    "--unshare-net",
+    // Root needs no user namespace, and containers often refuse one; everybody else does.
+    ...(process.getuid?.() === 0 ? [] : ["--unshare-user"]),
+    ...["--hostname", "agent", "--cap-drop", "ALL"],
+  ];
+}
+
+function system(): readonly string[] {
+  return [
+    ...["--ro-bind", "/usr", "/usr"],
+    ...["bin", "sbin", "lib", "lib32", "lib64", "libx32"].flatMap(rootDirectory),
+    ...["--proc", "/proc", "--dev", "/dev"],
+    ...["--size", String(TMP_BYTES_MAX), "--tmpfs", "/tmp"],
+    ...["--size", String(RUN_BYTES_MAX), "--tmpfs", "/run"],
+  ];
+}
+
+/** /bin and its like: links into /usr on today's systems, directories on older ones. */
+function rootDirectory(name: string): readonly string[] {
+  const path = `/${name}`;
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined) return [];
+  return found.isSymbolicLink()
+    ? ["--symlink", readlinkSync(path), path]
+    : ["--ro-bind", path, path];
+}
+
+/** A program under /usr is there already; any other one (the CLI) gets a place of its own. */
+function mountProgram(file: string): { mounts: readonly string[]; file: string } {
+  if (!file.startsWith("/") || /^\/(usr|bin|sbin)\//.test(file)) return { mounts: [], file };
+  const inside = `/opt/${basename(file)}`;
+  const real = existsSync(file) ? realpathSync(file) : file;
+  return { mounts: ["--ro-bind", real, inside], file: inside };
+}
+
+/**
+ * The clone is writable but for what makes git run programs or look elsewhere. `.git` is a mount
+ * of its own, for a directory that merely holds mounts could be renamed and replaced.
+ */
+function cloneMounts(clone: string): readonly string[] {
+  const whole = ["--bind", clone, CLONE];
+  const git = join(clone, ".git");
+  const found = lstatSync(git, { throwIfNoEntry: false });
+  if (found === undefined || !found.isDirectory()) return whole;
+  return [
+    ...whole,
+    ...["--bind", git, `${CLONE}/.git`],
+    // Made when missing, so that there is something to mount over.
+    ...["--dir", `${CLONE}/.git/hooks`],
+    ...["hooks", "config", "config.worktree", "commondir", "objects/info/alternates"].flatMap(
+      (name) => ["--ro-bind-try", join(git, name), `${CLONE}/.git/${name}`],
+    ),
+  ];
+}
+
+const socketMount = (socket: string | null, inside: string): readonly string[] =>
+  socket === null ? [] : ["--bind", socket, inside];
+
+function proxies(egressSocket: string | null): Readonly<Record<string, string>> {
+  if (egressSocket === null) return {};
+  const proxy = `http://127.0.0.1:${EGRESS_PORT}`;
+  const direct = "127.0.0.1,localhost,::1";
+  return {
+    HTTP_PROXY: proxy,
+    HTTPS_PROXY: proxy,
+    NO_PROXY: direct,
+    http_proxy: proxy,
+    https_proxy: proxy,
+    no_proxy: direct,
+  };
+}

@@ -1,0 +1,138 @@
+import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import {
+  type CompiledQuery,
+  type DatabaseConnection,
+  type Dialect,
+  type Driver,
+  type QueryResult,
+  SqliteAdapter,
+  SqliteIntrospector,
+  SqliteQueryCompiler,
+  type TransactionSettings,
+} from "kysely";
+
+/** How long a statement waits for a lock of another process (a backup, a second instance). */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
+const STATEMENTS_MAX = 200;
+
+/**
+ * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). Kysely itself
+ * queues for the connection, because the adapter says there is only one: a transaction holds it from
+ * begin to commit, so concurrent transactions run one after the other.
+ */
+export function bunSqliteDialect(path: string): Dialect {
+  return {
+    createDriver: () => createDriver(path),
+    createQueryCompiler: () => new SqliteQueryCompiler(),
+    createAdapter: () => new TransactionalDdlAdapter(),
+    createIntrospector: (db) => new SqliteIntrospector(db),
+  };
+}
+
+/** SQLite rolls back CREATE TABLE like any other write; Kysely's own adapter does not use that. */
+class TransactionalDdlAdapter extends SqliteAdapter {
+  override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+}
+
+function createDriver(path: string): Driver {
+  let open: { database: Database; connection: DatabaseConnection; finalize: () => void } | null =
+    null;
+  const opened = () => {
+    if (open === null) throw new Error("the SQLite driver is used before init or after destroy");
+    return open;
+  };
+  return {
+    async init() {
+      const database = openDatabase(path);
+      const statements = createStatements(database);
+      open = {
+        database,
+        connection: createConnection(statements.prepare),
+        finalize: statements.finalize,
+      };
+    },
+    async acquireConnection() {
+      return opened().connection;
+    },
+    async releaseConnection() {
+      // Kysely hands the one connection to the next in its queue.
+    },
+    async beginTransaction(_connection: DatabaseConnection, settings: TransactionSettings) {
+      // A deferred transaction that writes later fails at once when somebody else wrote in between.
+      opened().database.run(settings.accessMode === "read only" ? "begin" : "begin immediate");
+    },
+    async commitTransaction() {
+      opened().database.run("commit");
+    },
+    async rollbackTransaction() {
+      // After a full disk or an I/O error SQLite has rolled back by itself.
+      if (opened().database.inTransaction) opened().database.run("rollback");
+    },
+    async destroy() {
+      const { database, finalize } = opened();
+      finalize();
+      database.close();
+      open = null;
+    },
+  };
+}
+
+function openDatabase(path: string): Database {
+  const database = new Database(path, { create: true, readwrite: true });
+  try {
+    // First of all: changing the journal mode needs a lock and fails at once without a timeout.
+    database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.run("pragma journal_mode = wal");
+    database.run("pragma synchronous = full");
+    database.run("pragma foreign_keys = on");
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+  return database;
+}
+
+/** A bounded cache of prepared statements; the least recently used one goes first. */
+function createStatements(database: Database): {
+  prepare: (text: string) => Statement;
+  finalize: () => void;
+} {
+  const kept = new Map<string, Statement>();
+  return {
+    prepare(text) {
+      const statement = kept.get(text) ?? database.prepare(text);
+      kept.delete(text);
+      kept.set(text, statement);
+      const [oldest] = kept;
+      if (kept.size > STATEMENTS_MAX && oldest !== undefined) {
+        kept.delete(oldest[0]);
+        oldest[1].finalize();
+      }
+      return statement;
+    },
+    finalize() {
+      for (const statement of kept.values()) statement.finalize();
+      kept.clear();
+    },
+  };
+}
+
+function createConnection(prepare: (text: string) => Statement): DatabaseConnection {
+  return {
+    async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
+      const statement = prepare(query.sql);
+      const values = query.parameters as SQLQueryBindings[];
+      if (statement.columnNames.length > 0) return { rows: statement.all(...values) as R[] };
+      const { changes, lastInsertRowid } = statement.run(...values);
+      return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+    },
+    // biome-ignore lint/correctness/useYield: the interface of Kysely asks for it, this store never streams.
+    async *streamQuery() {
+      throw new Error("this driver does not stream");
+    },
+  };
+}

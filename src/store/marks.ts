@@ -1,0 +1,143 @@
+import type { Mark, MarkRow, MarkTarget, WorkStore } from "../ports/store.ts";
+import type { Executor, StoreContext } from "./context.ts";
+import { markItems } from "./mark-items.ts";
+import { nextSequence } from "./sequence.ts";
+import type { MarkTable } from "./tables.ts";
+
+/** Rows of one statement: SQLite takes 32,766 parameters, PostgreSQL 65,535. */
+const ROWS_MAX = 1000;
+
+/** The part of the work store that keeps marks until it is known to which items they belong. */
+export function createMarks(
+  context: StoreContext,
+): Pick<WorkStore, "mark" | "unresolved" | "resolve"> {
+  return {
+    async mark(marks, urgent) {
+      if (marks.length === 0) return;
+      await context.db
+        .transaction()
+        .execute((tx) => addMarks(tx, marks, { urgent, at: context.now() }));
+      context.wake();
+    },
+    async unresolved(limit) {
+      const rows = await context.db
+        .selectFrom("mark")
+        .selectAll()
+        .orderBy((eb) => eb.case().when("urgent_seq", "is", null).then(1).else(0).end())
+        .orderBy("urgent_seq")
+        .orderBy("first_seq")
+        .limit(Math.max(1, Math.trunc(limit)))
+        .execute();
+      return rows.map(toMarkRow);
+    },
+    async resolve(row, items) {
+      await context.db.transaction().execute(async (tx) => {
+        const found = await markQuery(tx, row.mark).selectAll().executeTakeFirst();
+        // Somebody else has moved it already.
+        if (found === undefined || found.count < row.count) return;
+        await markItems(tx, items, {
+          seq: found.urgent_seq ?? found.first_seq,
+          urgent: found.urgent_seq !== null,
+          at: found.first_at,
+        });
+        await settleMark(tx, row, found);
+      });
+      context.wake();
+    },
+  };
+}
+
+/** Adds `marks` inside a transaction; several of one target become one row. */
+export async function addMarks(
+  tx: Executor,
+  marks: readonly Mark[],
+  when: { readonly urgent: boolean; readonly at: number },
+): Promise<void> {
+  if (marks.length === 0) return;
+  const last = await nextSequence(tx, marks.length);
+  const rows = new Map<string, MarkTable>();
+  marks.forEach((mark, index) => {
+    const seq = last - marks.length + 1 + index;
+    const row = toRow(mark, seq, when);
+    const key = `${row.kind} ${row.repo} ${row.value}`;
+    const earlier = rows.get(key);
+    rows.set(key, earlier === undefined ? row : { ...earlier, count: seq });
+  });
+  const all = [...rows.values()];
+  for (let start = 0; start < all.length; start += ROWS_MAX) {
+    await tx
+      .insertInto("mark")
+      .values(all.slice(start, start + ROWS_MAX))
+      .onConflict((conflict) =>
+        conflict.columns(["repo", "kind", "value"]).doUpdateSet((eb) => ({
+          count: eb.ref("excluded.count"),
+          urgent_seq: eb.fn.coalesce("mark.urgent_seq", "excluded.urgent_seq"),
+        })),
+      )
+      .execute();
+  }
+}
+
+/** Removes what was read; a mark that came meanwhile stays, as if it were the first. */
+async function settleMark(tx: Executor, row: MarkRow, found: MarkTable): Promise<void> {
+  const { repo, kind, value } = found;
+  if (found.count === row.count) {
+    await tx
+      .deleteFrom("mark")
+      .where((eb) => eb.and({ repo, kind, value }))
+      .execute();
+    return;
+  }
+  await tx
+    .updateTable("mark")
+    .set({ first_seq: found.count, urgent_seq: found.urgent_seq === null ? null : found.count })
+    .where((eb) => eb.and({ repo, kind, value }))
+    .execute();
+}
+
+function markQuery(tx: Executor, mark: Mark) {
+  const { repo, kind, value } = toRow(mark, 0, { urgent: false, at: 0 });
+  return tx.selectFrom("mark").where((eb) => eb.and({ repo, kind, value }));
+}
+
+function toRow(
+  mark: Mark,
+  seq: number,
+  when: { readonly urgent: boolean; readonly at: number },
+): MarkTable {
+  return {
+    repo: mark.repo.toLowerCase(),
+    kind: mark.target.kind,
+    value: targetValue(mark.target),
+    count: seq,
+    first_seq: seq,
+    urgent_seq: when.urgent ? seq : null,
+    first_at: when.at,
+  };
+}
+
+function targetValue(target: MarkTarget): string {
+  switch (target.kind) {
+    case "number":
+      return String(target.number);
+    case "branch":
+      return target.branch;
+    case "sha":
+      return target.sha;
+  }
+}
+
+function toMarkRow(row: MarkTable): MarkRow {
+  return { mark: { repo: row.repo, target: toTarget(row) }, count: row.count };
+}
+
+function toTarget(row: MarkTable): MarkTarget {
+  switch (row.kind) {
+    case "number":
+      return { kind: "number", number: Number(row.value) };
+    case "branch":
+      return { kind: "branch", branch: row.value };
+    case "sha":
+      return { kind: "sha", sha: row.value };
+  }
+}

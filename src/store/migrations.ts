@@ -1,0 +1,214 @@
+import { type Kysely, sql } from "kysely";
+import { type Migration, Migrator } from "kysely/migration";
+import { StoreFailure } from "../ports/store.ts";
+import type { Tables } from "./tables.ts";
+
+/** Every version of the tables, oldest first. Append only: a released one never changes. */
+export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+  "0001_tables": { up: (db) => runAll(db, FIRST_TABLES) },
+};
+
+/**
+ * Brings the tables to the newest version, all in one transaction. Throws StoreFailure `newer` when
+ * the database has versions this program does not know, `open` when a step fails.
+ */
+export async function migrate(db: Kysely<Tables>): Promise<void> {
+  const migrator = new Migrator({
+    db,
+    provider: { getMigrations: async () => ({ ...MIGRATIONS }) },
+  });
+  const unknown = await unknownMigrations(db);
+  if (unknown.length > 0) {
+    throw new StoreFailure(
+      "newer",
+      `the database has the version ${unknown.join(", ")}, which this program does not know: start the newer program again, or restore a backup made before it`,
+    );
+  }
+  const { error } = await migrator.migrateToLatest();
+  if (error !== undefined) {
+    throw new StoreFailure(
+      "open",
+      `the tables of the database cannot be brought to the newest version: ${error instanceof Error ? error.message : String(error)}`,
+      { cause: error },
+    );
+  }
+}
+
+async function unknownMigrations(db: Kysely<Tables>): Promise<readonly string[]> {
+  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
+  if (!tables.some((table) => table.name === "kysely_migration")) return [];
+  const done = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(
+    db,
+  );
+  return done.rows.map((row) => row.name).filter((name) => !(name in MIGRATIONS));
+}
+
+async function runAll(db: Kysely<unknown>, statements: readonly string[]): Promise<void> {
+  for (const statement of statements) await sql.raw(statement).execute(db);
+}
+
+const FIRST_TABLES: readonly string[] = [
+  `create table sequence (name text primary key, value integer not null) strict`,
+  `insert into sequence (name, value) values ('mark', 0)`,
+  `create table delivery (
+    seq integer primary key autoincrement,
+    id text not null unique,
+    event text not null,
+    repo text,
+    number integer,
+    sender text,
+    received_at integer not null,
+    status text not null check (status in ('accepted', 'ignored')),
+    reason text,
+    body_sha256 text not null
+  ) strict`,
+  `create table mark (
+    repo text not null,
+    kind text not null check (kind in ('number', 'branch', 'sha')),
+    value text not null,
+    count integer not null,
+    first_seq integer not null,
+    urgent_seq integer,
+    first_at integer not null,
+    primary key (repo, kind, value)
+  ) strict`,
+  `create table item (
+    id integer primary key autoincrement,
+    repo text not null,
+    number integer not null,
+    pull integer,
+    mark integer not null,
+    settled integer not null,
+    marked_seq integer,
+    marked_at integer,
+    urgent_seq integer,
+    look_again_at integer,
+    not_before integer,
+    state text not null default 'waiting' check (state in ('idle', 'waiting', 'running', 'parked')),
+    decision text not null default 'none',
+    reason text not null default 'not looked at yet',
+    parks_json text not null default '[]',
+    order_json text,
+    order_agent text,
+    order_fingerprint text,
+    order_seq integer,
+    lease_kind text check (lease_kind in ('reconcile', 'run')),
+    lease_owner text,
+    lease_until integer,
+    lease_agent text,
+    fence integer not null default 0,
+    said text,
+    unique (repo, number),
+    check ((lease_kind is null) = (lease_until is null)),
+    check ((order_json is null) = (order_seq is null))
+  ) strict`,
+  `create index item_urgent on item (urgent_seq) where mark > settled and urgent_seq is not null`,
+  `create index item_marked on item (marked_at, marked_seq) where mark > settled`,
+  `create index item_look_again on item (look_again_at) where look_again_at is not null`,
+  `create index item_order on item (order_seq) where order_seq is not null`,
+  `create index item_lease on item (lease_until) where lease_until is not null`,
+  `create table snapshot (
+    repo text not null,
+    number integer not null,
+    snapshot_json text not null,
+    primary key (repo, number)
+  ) strict`,
+  `create table pull (
+    repo text not null,
+    pull integer not null,
+    number integer not null,
+    primary key (repo, pull)
+  ) strict`,
+  `create index pull_item on pull (repo, number)`,
+  `create table session (
+    key text primary key,
+    agent text not null,
+    repo text not null,
+    number integer not null,
+    session_id text not null,
+    created_at integer not null,
+    updated_at integer not null,
+    resumes integer not null,
+    tainted integer not null check (tainted in (0, 1)),
+    usd_total real not null
+  ) strict`,
+  `create index session_item on session (repo, number)`,
+  `create table run (
+    seq integer primary key autoincrement,
+    id text not null unique,
+    repo text not null,
+    number integer not null,
+    agent text not null,
+    skill text not null,
+    attempt integer not null,
+    fingerprint text not null,
+    session_key text not null,
+    session text not null,
+    resumed integer not null check (resumed in (0, 1)),
+    started_at integer not null,
+    ended_at integer,
+    outcome text check (outcome in ('succeeded', 'asked', 'declined', 'failed', 'timed_out', 'stalled', 'cancelled', 'parked')),
+    reason text,
+    usd real not null default 0,
+    tokens_input integer not null default 0,
+    tokens_output integer not null default 0,
+    tokens_cache_read integer not null default 0,
+    tokens_cache_write integer not null default 0,
+    tainted integer not null check (tainted in (0, 1)),
+    head_sha text,
+    pushed_sha text,
+    shown_json text not null,
+    prompt_bytes integer not null,
+    pid integer,
+    start_ticks text,
+    boot_id text,
+    check ((ended_at is null) = (outcome is null))
+  ) strict`,
+  `create index run_item on run (repo, number, seq)`,
+  `create index run_session on run (session_key, seq)`,
+  `create index run_ended on run (ended_at)`,
+  `create index run_outcome on run (outcome)`,
+  `create table effect (
+    id integer primary key autoincrement,
+    key text not null unique,
+    run text not null,
+    repo text not null,
+    number integer not null,
+    tool text not null,
+    state text not null check (state in ('intent', 'done', 'refused')),
+    ref integer,
+    text text not null default '',
+    at integer not null
+  ) strict`,
+  `create index effect_item on effect (repo, number, id)`,
+  `create index effect_intent on effect (repo, number) where state = 'intent'`,
+  `create table clone (
+    repo text not null,
+    number integer not null,
+    agent text not null,
+    primary key (repo, number, agent)
+  ) strict`,
+  `create table push (
+    seq integer primary key autoincrement,
+    repo text not null,
+    number integer not null,
+    branch text not null,
+    sha text not null,
+    run text not null references run (id),
+    pushed_at integer not null,
+    unique (repo, number, branch, sha)
+  ) strict`,
+  `create table branch (
+    repo text not null,
+    number integer not null,
+    branch text not null,
+    tried integer not null check (tried in (0, 1)),
+    primary key (repo, number, branch)
+  ) strict`,
+  `create table pause (
+    kind text not null check (kind in ('all', 'repo', 'agent')),
+    name text not null,
+    primary key (kind, name)
+  ) strict`,
+  `create table meta (key text primary key, value text not null) strict`,
+];

@@ -1,0 +1,111 @@
+import { constants } from "node:fs";
+import { open } from "node:fs/promises";
+import { Kysely } from "kysely";
+import { type Store, StoreFailure } from "../ports/store.ts";
+import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
+import type { StoreContext, Warn } from "./context.ts";
+import { createDeliveries } from "./deliveries.ts";
+import { createEffects } from "./effects.ts";
+import { createItems } from "./items.ts";
+import { createLeases } from "./leases.ts";
+import { createLedger } from "./ledger.ts";
+import { createMarks } from "./marks.ts";
+import { createMeta } from "./meta.ts";
+import { migrate } from "./migrations.ts";
+import { createPulls } from "./pulls.ts";
+import { createQueueState } from "./queue-state.ts";
+import { createReconcileClaims } from "./reconcile-claims.ts";
+import { createRunClaims } from "./run-claims.ts";
+import { createRuns } from "./runs.ts";
+import { createSessions } from "./sessions.ts";
+import type { Tables } from "./tables.ts";
+
+/**
+ * Opens the SQLite database at `path` (`:memory:` for a passing one), made with mode 0600 when it is
+ * missing, and brings its tables to the newest version. `now` gives epoch milliseconds; `warn` hears
+ * of stored values that do not parse and of listeners that throw. Throws StoreFailure `open` or
+ * `newer`. One process at a time may have it open: the caller holds the lock of the state directory.
+ */
+export async function openStore(options: {
+  readonly path: string;
+  readonly now: () => number;
+  readonly warn?: Warn;
+}): Promise<Store> {
+  const { path, now, warn = () => undefined } = options;
+  const db = await openDatabase(path);
+  const listeners: (() => void)[] = [];
+  const wake = () => {
+    for (const listener of listeners) callListener(listener, warn);
+  };
+  const context: StoreContext = { db, now, warn, wake };
+  const deliveries = createDeliveries(context);
+  return {
+    deliveries,
+    work: {
+      ...createMarks(context),
+      ...createReconcileClaims(context),
+      ...createRunClaims(context),
+      ...createLeases(context),
+      ...createItems(context),
+      ...createQueueState(context),
+    },
+    pulls: createPulls(context),
+    sessions: createSessions(context),
+    runs: createRuns(context),
+    effects: createEffects(context),
+    ledger: createLedger(context),
+    meta: createMeta(context),
+    onWake(listener) {
+      listeners.push(listener);
+    },
+    async close() {
+      listeners.length = 0;
+      await deliveries.settled();
+      await db.destroy();
+    },
+  };
+}
+
+async function openDatabase(path: string): Promise<Kysely<Tables>> {
+  const db = new Kysely<Tables>({ dialect: bunSqliteDialect(path) });
+  try {
+    if (path !== ":memory:") await createPrivateFile(path);
+    await migrate(db);
+    return db;
+  } catch (error) {
+    await db.destroy();
+    if (error instanceof StoreFailure) throw error;
+    throw openFailure(path, error);
+  }
+}
+
+function openFailure(path: string, error: unknown): StoreFailure {
+  const problem = error instanceof Error ? error.message : String(error);
+  return new StoreFailure(
+    "open",
+    `the database ${path} cannot be opened: ${problem}; check that it is a SQLite database that the service's user may write, or move it away to begin with an empty one`,
+    { cause: error },
+  );
+}
+
+/** SQLite gives its -wal and -shm files the mode of the database, so this covers all three. */
+async function createPrivateFile(path: string): Promise<void> {
+  const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
+  const file = await open(path, flags, 0o600);
+  try {
+    await file.chmod(0o600);
+  } finally {
+    await file.close();
+  }
+}
+
+/** The write that woke it is committed: a listener that throws must not turn it into a failure. */
+function callListener(listener: () => void, warn: Warn): void {
+  try {
+    listener();
+  } catch (error) {
+    warn("a listener of the store failed", {
+      error: error instanceof Error ? error.message : String(error),
+    });
+  }
+}

@@ -1,0 +1,32 @@
+import type { Park } from "../domain/ledger.ts";
+import type { ItemRef } from "../domain/snapshot.ts";
+import type { Executor, Warn } from "./context.ts";
+import { parksSchema, readJson } from "./json-columns.ts";
+
+/** The parks of an item; damaged ones count as none and are reported. */
+export async function readParks(tx: Executor, item: ItemRef, warn: Warn): Promise<readonly Park[]> {
+  const row = await tx
+    .selectFrom("item")
+    .select("parks_json")
+    .where("repo", "=", item.repo)
+    .where("number", "=", item.number)
+    .executeTakeFirst();
+  if (row === undefined) return [];
+  const where = `item ${item.repo}#${item.number} parks_json`;
+  return readJson(row.parks_json, parksSchema, { warn, where }) ?? [];
+}
+
+/** Adds a park in place of one of the same row, inside a transaction. */
+export async function addPark(
+  tx: Executor,
+  { item, park }: { readonly item: ItemRef; readonly park: Park },
+  warn: Warn,
+): Promise<void> {
+  const others = (await readParks(tx, item, warn)).filter((other) => other.row !== park.row);
+  await tx
+    .updateTable("item")
+    .set({ parks_json: JSON.stringify([...others, park]) })
+    .where("repo", "=", item.repo)
+    .where("number", "=", item.number)
+    .execute();
+}

@@ -1,0 +1,44 @@
+import type { PullTable } from "../ports/store.ts";
+import type { StoreContext } from "./context.ts";
+
+/** Which work item a pull request belongs to; a row never changes once written. */
+export function createPulls(context: StoreContext): PullTable {
+  const { db } = context;
+  return {
+    async itemOf(repo, pull) {
+      const row = await db
+        .selectFrom("pull")
+        .select("number")
+        .where("repo", "=", repo)
+        .where("pull", "=", pull)
+        .executeTakeFirst();
+      return row?.number ?? null;
+    },
+    async pullsOf(item) {
+      const rows = await db
+        .selectFrom("pull")
+        .select("pull")
+        .where("repo", "=", item.repo)
+        .where("number", "=", item.number)
+        .orderBy("pull")
+        .execute();
+      return rows.map((row) => row.pull);
+    },
+    async write(repo, pull, number) {
+      return db.transaction().execute(async (tx) => {
+        await tx
+          .insertInto("pull")
+          .values({ repo, pull, number })
+          .onConflict((conflict) => conflict.columns(["repo", "pull"]).doNothing())
+          .execute();
+        const row = await tx
+          .selectFrom("pull")
+          .select("number")
+          .where("repo", "=", repo)
+          .where("pull", "=", pull)
+          .executeTakeFirstOrThrow();
+        return row.number;
+      });
+    },
+  };
+}

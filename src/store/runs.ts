@@ -1,0 +1,196 @@
+import type { Claim, RunEnd, RunStart, RunStore, SessionRow } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store.ts";
+import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
+import { holdsRun } from "./leases.ts";
+import { toRunView } from "./run-rows.ts";
+import { countRuns, listUnfinished } from "./run-totals.ts";
+import { dropSession, putSessions } from "./sessions.ts";
+
+/** The runs: each is written when it starts and ended exactly once. */
+export function createRuns(context: StoreContext): RunStore {
+  const { db, now, warn } = context;
+  return {
+    async start(claim, run) {
+      return db.transaction().execute((tx) => startRun(tx, claim, { run, now: now() }));
+    },
+    async spawned(run, process) {
+      const { pid, startTicks, bootId } = process;
+      const row = await db
+        .updateTable("run")
+        .set({ pid, start_ticks: startTicks, boot_id: bootId })
+        .where("id", "=", run)
+        .returning("id")
+        .executeTakeFirst();
+      if (row === undefined) throw unknownRun(run);
+    },
+    async pushed(run, branch, sha) {
+      await db.transaction().execute((tx) => recordPush(tx, { run, branch, sha, at: now() }));
+    },
+    async sessionChanged(run, session) {
+      await db.transaction().execute((tx) => changeSession(tx, run, session));
+    },
+    async end(end) {
+      await db.transaction().execute((tx) => endRun(tx, end));
+    },
+    async unfinished() {
+      return listUnfinished(db, warn);
+    },
+    async list(limit, before) {
+      const count = pageLimit(limit);
+      const rows = await db
+        .selectFrom("run")
+        .selectAll()
+        .where("seq", "<", pageCursor(before))
+        .orderBy("seq", "desc")
+        .limit(count + 1)
+        .execute();
+      return pageOf(rows, count, {
+        cursor: (row) => row.seq,
+        value: (row) => toRunView(row, warn),
+      });
+    },
+    async get(id) {
+      const row = await db.selectFrom("run").selectAll().where("id", "=", id).executeTakeFirst();
+      return row === undefined ? null : toRunView(row, warn);
+    },
+    async totals() {
+      return countRuns(db);
+    },
+  };
+}
+
+async function startRun(
+  tx: Executor,
+  claim: Claim,
+  { run, now }: { readonly run: RunStart; readonly now: number },
+): Promise<number | null> {
+  if (!(await holdsRun(tx, claim, now))) return null;
+  const { repo, number } = claim.item;
+  const { earlier } = await tx
+    .selectFrom("run")
+    .select((eb) => eb.fn.countAll<number>().as("earlier"))
+    .where("repo", "=", repo)
+    .where("number", "=", number)
+    .where("fingerprint", "=", run.order.fingerprint)
+    .executeTakeFirstOrThrow();
+  const attempt = earlier + 1;
+  await tx
+    .insertInto("run")
+    .values({
+      id: run.id,
+      repo,
+      number,
+      agent: run.order.agent,
+      skill: run.order.skill,
+      attempt,
+      fingerprint: run.order.fingerprint,
+      session_key: run.session.key,
+      session: run.session.sessionId,
+      resumed: run.resumed ? 1 : 0,
+      started_at: run.startedAt,
+      tainted: run.session.tainted ? 1 : 0,
+      head_sha: run.order.headSha,
+      shown_json: JSON.stringify(run.shown),
+      prompt_bytes: run.promptBytes,
+    })
+    .execute();
+  await putSessions(tx, [run.session]);
+  return attempt;
+}
+
+async function recordPush(
+  tx: Executor,
+  push: {
+    readonly run: string;
+    readonly branch: string;
+    readonly sha: string;
+    readonly at: number;
+  },
+): Promise<void> {
+  const run = await tx
+    .updateTable("run")
+    .set({ pushed_sha: push.sha })
+    .where("id", "=", push.run)
+    .returning(["repo", "number"])
+    .executeTakeFirst();
+  if (run === undefined) throw unknownRun(push.run);
+  const { repo, number } = run;
+  const { branch, sha } = push;
+  await tx
+    .insertInto("push")
+    .values({ repo, number, branch, sha, run: push.run, pushed_at: push.at })
+    .onConflict((conflict) => conflict.columns(["repo", "number", "branch", "sha"]).doNothing())
+    .execute();
+  // A push brings the branch into being again: its removal has to be tried again.
+  await tx
+    .insertInto("branch")
+    .values({ repo, number, branch, tried: 0 })
+    .onConflict((conflict) =>
+      conflict.columns(["repo", "number", "branch"]).doUpdateSet({ tried: 0 }),
+    )
+    .execute();
+}
+
+async function changeSession(tx: Executor, id: string, session: SessionRow): Promise<void> {
+  const run = await tx
+    .updateTable("run")
+    .set({ session_key: session.key, session: session.sessionId })
+    .where("id", "=", id)
+    .returning(["seq", "session_key"])
+    .executeTakeFirst();
+  if (run === undefined) throw unknownRun(id);
+  await markTainted(tx, id, session);
+  if (!(await isOvertaken(tx, run))) await putSessions(tx, [session]);
+}
+
+async function endRun(tx: Executor, end: RunEnd): Promise<void> {
+  const run = await tx
+    .updateTable("run")
+    .set({
+      ended_at: end.endedAt,
+      outcome: end.outcome,
+      reason: end.reason,
+      usd: end.usd,
+      tokens_input: end.tokens.input,
+      tokens_output: end.tokens.output,
+      tokens_cache_read: end.tokens.cacheRead,
+      tokens_cache_write: end.tokens.cacheWrite,
+    })
+    .where("id", "=", end.id)
+    .where("ended_at", "is", null)
+    .returning(["seq", "session_key"])
+    .executeTakeFirst();
+  if (run === undefined) return;
+  if (end.session !== null) await markTainted(tx, end.id, end.session);
+  // The late end of a run that was overtaken leaves the session to the newer run.
+  if (await isOvertaken(tx, run)) return;
+  if (end.session === null) await dropSession(tx, run.session_key);
+  else await putSessions(tx, [end.session]);
+}
+
+/** Once tainted, the work of a run stays so, even when its session is dropped or begun anew. */
+async function markTainted(tx: Executor, id: string, session: SessionRow): Promise<void> {
+  if (!session.tainted) return;
+  await tx.updateTable("run").set({ tainted: 1 }).where("id", "=", id).execute();
+}
+
+async function isOvertaken(
+  tx: Executor,
+  run: { readonly seq: number; readonly session_key: string },
+): Promise<boolean> {
+  const newer = await tx
+    .selectFrom("run")
+    .select("seq")
+    .where("session_key", "=", run.session_key)
+    .where("seq", ">", run.seq)
+    .limit(1)
+    .executeTakeFirst();
+  return newer !== undefined;
+}
+
+function unknownRun(run: string): StoreFailure {
+  return new StoreFailure(
+    "unknown_run",
+    `run ${JSON.stringify(run)} was never started: call runs.start first`,
+  );
+}

@@ -1,0 +1,138 @@
+import type { SessionRow, SessionTable } from "../ports/store.ts";
+import type { Executor, StoreContext } from "./context.ts";
+import type { SessionColumns } from "./tables.ts";
+
+/** The row of `meta` that says a session was dropped once, so that an empty table is no new one. */
+const DROPPED = "sessions.dropped";
+
+/** Rows of one statement, see the parameter limit of SQLite (32,766). */
+const ROWS_MAX = 1000;
+
+/** The table of sessions. */
+export function createSessions(context: StoreContext): SessionTable {
+  const { db } = context;
+  return {
+    async get(key) {
+      const row = await db
+        .selectFrom("session")
+        .selectAll()
+        .where("key", "=", key)
+        .executeTakeFirst();
+      return row === undefined ? null : toSession(row);
+    },
+    async put(row) {
+      await putSessions(db, [row]);
+    },
+    async putAll(rows) {
+      await db.transaction().execute((tx) => putSessions(tx, rows));
+    },
+    async drop(key) {
+      return db.transaction().execute((tx) => dropSession(tx, key));
+    },
+    async dropAll(repo, number) {
+      return db.transaction().execute(async (tx) => {
+        const dropped = await tx
+          .deleteFrom("session")
+          .where("repo", "=", repo.toLowerCase())
+          .where("number", "=", number)
+          .returning("key")
+          .execute();
+        if (dropped.length > 0) await rememberDrop(tx);
+        return dropped.map((row) => row.key).sort();
+      });
+    },
+    async all() {
+      const rows = await db.selectFrom("session").selectAll().orderBy("key").execute();
+      return rows.map(toSession);
+    },
+    async count() {
+      return countSessions(db);
+    },
+    async isPristine() {
+      const dropped = await db
+        .selectFrom("meta")
+        .select("key")
+        .where("key", "=", DROPPED)
+        .executeTakeFirst();
+      return dropped === undefined && (await countSessions(db)) === 0;
+    },
+  };
+}
+
+/** Inserts or replaces, also inside the transaction of a run. */
+export async function putSessions(db: Executor, rows: readonly SessionRow[]): Promise<void> {
+  for (let start = 0; start < rows.length; start += ROWS_MAX) {
+    await db
+      .insertInto("session")
+      .values(rows.slice(start, start + ROWS_MAX).map(toColumns))
+      .onConflict((conflict) =>
+        conflict.column("key").doUpdateSet((eb) => ({
+          session_id: eb.ref("excluded.session_id"),
+          created_at: eb.ref("excluded.created_at"),
+          updated_at: eb.ref("excluded.updated_at"),
+          resumes: eb.ref("excluded.resumes"),
+          tainted: eb.ref("excluded.tainted"),
+          usd_total: eb.ref("excluded.usd_total"),
+        })),
+      )
+      .execute();
+  }
+}
+
+/** Removes one session, also inside the transaction of a run; true when there was one. */
+export async function dropSession(tx: Executor, key: string): Promise<boolean> {
+  const dropped = await tx
+    .deleteFrom("session")
+    .where("key", "=", key)
+    .returning("key")
+    .executeTakeFirst();
+  if (dropped === undefined) return false;
+  await rememberDrop(tx);
+  return true;
+}
+
+async function rememberDrop(tx: Executor): Promise<void> {
+  await tx
+    .insertInto("meta")
+    .values({ key: DROPPED, value: "1" })
+    .onConflict((conflict) => conflict.column("key").doNothing())
+    .execute();
+}
+
+async function countSessions(db: Executor): Promise<number> {
+  const { count } = await db
+    .selectFrom("session")
+    .select((eb) => eb.fn.countAll<number>().as("count"))
+    .executeTakeFirstOrThrow();
+  return count;
+}
+
+function toColumns(row: SessionRow): SessionColumns {
+  return {
+    key: row.key,
+    agent: row.agent,
+    repo: row.repo.toLowerCase(),
+    number: row.number,
+    session_id: row.sessionId,
+    created_at: row.createdAt,
+    updated_at: row.updatedAt,
+    resumes: row.resumes,
+    tainted: row.tainted ? 1 : 0,
+    usd_total: row.usdTotal,
+  };
+}
+
+function toSession(row: SessionColumns): SessionRow {
+  return {
+    key: row.key,
+    agent: row.agent,
+    repo: row.repo,
+    number: row.number,
+    sessionId: row.session_id,
+    createdAt: row.created_at,
+    updatedAt: row.updated_at,
+    resumes: row.resumes,
+    tainted: row.tainted === 1,
+    usdTotal: row.usd_total,
+  };
+}

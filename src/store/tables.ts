@@ -1,0 +1,153 @@
+import type { Generated } from "kysely";
+import type { EffectRecord, Outcome } from "../domain/ledger.ts";
+import type { Skill } from "../domain/skill.ts";
+import type { DeliveryRecord, ItemState, MarkTarget, PauseScope } from "../ports/store.ts";
+
+/**
+ * The tables as Kysely sees them. Times are epoch milliseconds by the service's clock, truth values
+ * are 0 and 1, columns ending in `_json` hold JSON text that is validated whenever it is read.
+ */
+export interface Tables {
+  /** Numbers that never come again; `mark` orders all marks. */
+  sequence: { name: string; value: number };
+  delivery: DeliveryTable;
+  mark: MarkTable;
+  item: ItemTable;
+  snapshot: { repo: string; number: number; snapshot_json: string };
+  pull: { repo: string; pull: number; number: number };
+  session: SessionColumns;
+  run: RunTable;
+  effect: EffectTable;
+  clone: { repo: string; number: number; agent: string };
+  /** One row per sha the service has pushed to a branch of an item. */
+  push: {
+    seq: Generated<number>;
+    repo: string;
+    number: number;
+    branch: string;
+    sha: string;
+    run: string;
+    pushed_at: number;
+  };
+  /** `tried`: its removal from the forge was tried since the last push. */
+  branch: { repo: string; number: number; branch: string; tried: number };
+  pause: { kind: PauseScope["kind"]; name: string };
+  meta: { key: string; value: string };
+}
+
+export interface DeliveryTable {
+  seq: Generated<number>;
+  id: string;
+  event: string;
+  repo: string | null;
+  number: number | null;
+  sender: string | null;
+  received_at: number;
+  status: DeliveryRecord["status"];
+  reason: string | null;
+  body_sha256: string;
+}
+
+/** Marks as they came, until reconcile has found out to which items they belong. */
+export interface MarkTable {
+  repo: string;
+  kind: MarkTarget["kind"];
+  value: string;
+  /** Number of the newest mark in this row, from `sequence`: it never comes again, so a row that was removed and made anew is not mistaken for the old one. */
+  count: number;
+  /** Number of the oldest mark in this row. */
+  first_seq: number;
+  /** Number of the oldest urgent mark in this row. */
+  urgent_seq: number | null;
+  first_at: number;
+}
+
+export interface ItemTable {
+  id: Generated<number>;
+  repo: string;
+  number: number;
+  pull: number | null;
+  /** Marks ever, and how many of them a reconcile has answered. */
+  mark: number;
+  settled: number;
+  /** The oldest mark since the last claim: its number and time, and the number of the oldest urgent one. */
+  marked_seq: number | null;
+  marked_at: number | null;
+  urgent_seq: number | null;
+  look_again_at: number | null;
+  /** No reconcile before this time, whatever marks there are. */
+  not_before: number | null;
+  state: Generated<ItemState>;
+  decision: Generated<string>;
+  reason: Generated<string>;
+  parks_json: Generated<string>;
+  order_json: string | null;
+  order_agent: string | null;
+  order_fingerprint: string | null;
+  order_seq: number | null;
+  lease_kind: "reconcile" | "run" | null;
+  lease_owner: string | null;
+  lease_until: number | null;
+  /** The agent a run lease is for. */
+  lease_agent: string | null;
+  fence: Generated<number>;
+  said: string | null;
+}
+
+export interface SessionColumns {
+  key: string;
+  agent: string;
+  repo: string;
+  number: number;
+  session_id: string;
+  created_at: number;
+  updated_at: number;
+  resumes: number;
+  tainted: number;
+  usd_total: number;
+}
+
+export interface RunTable {
+  seq: Generated<number>;
+  id: string;
+  repo: string;
+  number: number;
+  agent: string;
+  skill: Skill;
+  attempt: number;
+  fingerprint: string;
+  session_key: string;
+  session: string;
+  resumed: number;
+  started_at: number;
+  ended_at: number | null;
+  outcome: Outcome | null;
+  reason: string | null;
+  usd: Generated<number>;
+  tokens_input: Generated<number>;
+  tokens_output: Generated<number>;
+  tokens_cache_read: Generated<number>;
+  tokens_cache_write: Generated<number>;
+  /** Its session had seen text of somebody without write access: outlives the session. */
+  tainted: number;
+  head_sha: string | null;
+  pushed_sha: string | null;
+  shown_json: string;
+  prompt_bytes: number;
+  pid: number | null;
+  start_ticks: string | null;
+  boot_id: string | null;
+}
+
+export interface EffectTable {
+  id: Generated<number>;
+  key: string;
+  run: string;
+  repo: string;
+  number: number;
+  tool: string;
+  state: EffectRecord["state"];
+  ref: number | null;
+  text: Generated<string>;
+  at: number;
+}

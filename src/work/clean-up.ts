@@ -1,0 +1,58 @@
+import type { Ledger } from "../domain/ledger.ts";
+import { parseAgentBranch } from "../domain/resolve-item.ts";
+import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import { ForgeFailure } from "../ports/forge.ts";
+import type { WorkDependencies } from "./dependencies.ts";
+
+/**
+ * Leaves nothing of an ended item behind: every agent's session with its transcript, the clones,
+ * and the merged branch if it still stands at the merged head (tried once).
+ */
+export async function cleanUp(
+  deps: WorkDependencies,
+  item: ItemRef,
+  snapshot: Snapshot,
+  ledger: Ledger,
+): Promise<void> {
+  const sessions = await deps.dropSessions(item);
+  const clones = await deps.git.removeClones(item);
+  await deps.store.ledger.clonesRemoved(item);
+  if (snapshot.pull?.merged === true) {
+    for (const branch of ledger.leftovers.branches) await deleteMerged(deps, snapshot, branch);
+  }
+  deps.log.info("cleaned up", { ...item, sessions, clones });
+}
+
+async function deleteMerged(
+  deps: WorkDependencies,
+  snapshot: Snapshot,
+  branch: string,
+): Promise<void> {
+  const { item, pull } = snapshot;
+  const agent = parseAgentBranch(branch)?.agent;
+  if (pull === null || agent === undefined) return;
+  try {
+    if (pull.headBranch === branch && !(await stillAtHead(deps, snapshot, branch))) return;
+    const gone = await deps.forge.actor(agent).deleteBranch(item.repo, branch);
+    if (gone) deps.log.info("branch deleted", { ...item, branch, agent });
+  } catch (error) {
+    if (!(error instanceof ForgeFailure)) throw error;
+    deps.log.warn("the merged branch could not be deleted", {
+      ...item,
+      branch,
+      reason: error.message,
+    });
+  } finally {
+    await deps.store.ledger.branchTried(item, branch);
+  }
+}
+
+/** Somebody may have pushed to the branch after the merge: then it is theirs now. */
+async function stillAtHead(
+  deps: WorkDependencies,
+  { item, pull }: Snapshot,
+  branch: string,
+): Promise<boolean> {
+  const head = await deps.git.remoteHead(item.repo, branch);
+  return head === null || head === pull?.headSha;
+}

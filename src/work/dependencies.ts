@@ -1,0 +1,26 @@
+import type { Policy } from "../domain/policy.ts";
+import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import type { Forge } from "../ports/forge.ts";
+import type { Git } from "../ports/git.ts";
+import type { Audit, Log, Metrics } from "../ports/observe.ts";
+import type { Store } from "../ports/store.ts";
+
+/** Everything reconciling and sweeping is made with; built once in main. */
+export interface WorkDependencies {
+  readonly forge: Forge;
+  readonly git: Git;
+  readonly store: Store;
+  /** The policy of a repository, or null when the configuration does not name it. */
+  readonly policy: (repo: string) => Policy | null;
+  /** Every policy whose pattern is a plain name, for what must be asked per repository. */
+  readonly policies: () => readonly Policy[];
+  readonly agents: () => readonly { readonly name: string; readonly login: string }[];
+  /** Reads the item from the forge now, and remembers which pull requests belong to it. Throws ForgeFailure. */
+  readonly readSnapshot: (item: ItemRef) => Promise<Snapshot>;
+  /** Drops every agent's session of the item with its transcripts; resolves with how many. */
+  readonly dropSessions: (item: ItemRef) => Promise<number>;
+  readonly now: () => number;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly audit: Audit;
+}

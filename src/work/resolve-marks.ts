@@ -1,0 +1,120 @@
+import type { Policy } from "../domain/policy.ts";
+import { itemOfPull, parseAgentBranch } from "../domain/resolve-item.ts";
+import type { ItemRef } from "../domain/snapshot.ts";
+import { ForgeFailure } from "../ports/forge.ts";
+import type { Mark, MarkRow } from "../ports/store.ts";
+import type { WorkDependencies } from "./dependencies.ts";
+
+const BATCH = 50;
+const ITEMS_OF_BASE_MAX = 200;
+
+/**
+ * Finds out which work items the waiting marks mean and moves them there. A mark whose answer the
+ * forge does not give now stays; resolves with how many stayed.
+ */
+export async function resolveMarks(deps: WorkDependencies): Promise<number> {
+  let stayed = 0;
+  for (const row of await deps.store.work.unresolved(BATCH)) {
+    try {
+      await resolveOne(deps, row);
+    } catch (error) {
+      if (!(error instanceof ForgeFailure)) throw error;
+      // A number that is not there concerns nothing; everything else is no answer.
+      if (error.kind === "not_found") await deps.store.work.resolve(row, []);
+      else {
+        stayed += 1;
+        deps.log.warn("a mark could not be resolved", {
+          ...describe(row.mark),
+          reason: error.message,
+        });
+      }
+    }
+  }
+  return stayed;
+}
+
+async function resolveOne(deps: WorkDependencies, row: MarkRow): Promise<void> {
+  const { repo } = row.mark;
+  const policy = deps.policy(repo);
+  const numbers = policy === null ? [] : await numbersOf(deps, row.mark, policy);
+  const items = [...new Set(numbers)].map((number): ItemRef => ({ repo, number }));
+  await deps.store.work.resolve(row, items);
+}
+
+async function numbersOf(
+  deps: WorkDependencies,
+  { repo, target }: Mark,
+  policy: Policy,
+): Promise<readonly number[]> {
+  switch (target.kind) {
+    case "number":
+      return [await itemOfNumber(deps, { repo, number: target.number }, policy)];
+    case "branch": {
+      const own = parseAgentBranch(target.branch);
+      if (own !== null && policy.agents.some(({ name }) => name === own.agent)) return [own.number];
+      if (target.branch === policy.repository.base) return await itemsWithPull(deps, repo);
+      const pulls = await deps.forge.reader.pullsByBranch(repo, target.branch);
+      const open = pulls.filter(({ state }) => state === "open");
+      return await Promise.all(
+        open.map(async ({ number }) => await itemOfNumber(deps, { repo, number }, policy)),
+      );
+    }
+    case "sha": {
+      const pulls = await deps.forge.reader.pullsBySha(repo, target.sha);
+      return await Promise.all(
+        pulls.map(async (number) => await itemOfNumber(deps, { repo, number }, policy)),
+      );
+    }
+  }
+}
+
+async function itemOfNumber(
+  deps: WorkDependencies,
+  { repo, number }: ItemRef,
+  policy: Policy,
+): Promise<number> {
+  const known = await deps.store.pulls.itemOf(repo, number);
+  if (known !== null) return known;
+  const facts = await deps.forge.reader.lookUp(repo, number);
+  if (facts.kind === "issue") return number;
+  const pushed = await branchesPushed(deps, facts.headBranch, repo);
+  return await deps.store.pulls.write(
+    repo,
+    number,
+    itemOfPull(facts, policy, () => pushed),
+  );
+}
+
+async function branchesPushed(
+  deps: WorkDependencies,
+  branch: string,
+  repo: string,
+): Promise<boolean> {
+  const named = parseAgentBranch(branch);
+  if (named === null) return false;
+  const { leftovers } = await deps.store.ledger.read({ repo, number: named.number });
+  return leftovers.branches.includes(branch);
+}
+
+/** A push to the base may make open pull requests conflict or out of date. */
+async function itemsWithPull(deps: WorkDependencies, repo: string): Promise<readonly number[]> {
+  const found: number[] = [];
+  let before: string | null = null;
+  do {
+    const page = await deps.store.work.items(ITEMS_OF_BASE_MAX, before);
+    for (const row of page.rows) if (row.repo === repo && row.pull !== null) found.push(row.number);
+    before = page.next;
+  } while (before !== null && found.length < ITEMS_OF_BASE_MAX);
+  return found;
+}
+
+function describe({ repo, target }: Mark): { repo: string; target: string } {
+  switch (target.kind) {
+    case "number":
+      return { repo, target: `#${target.number}` };
+    case "branch":
+      return { repo, target: target.branch };
+    case "sha":
+      return { repo, target: target.sha };
+  }
+}

@@ -1,0 +1,109 @@
+import { describe, expect, test } from "bun:test";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ProcessIdentity } from "../../src/ports/jail.ts";
+import { createJail } from "../../src/sandbox/create-jail.ts";
+import { createProcesses } from "../../src/sandbox/create-processes.ts";
+
+const processes = createProcesses();
+
+function identityOf(pid: number): ProcessIdentity {
+  const identity = processes.identify(pid);
+  if (identity === null) throw new Error(`no process ${pid}`);
+  return identity;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const deadline = performance.now() + 5_000;
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error("waited for 5 s in vain");
+    await Bun.sleep(10);
+  }
+}
+
+/** Pids whose command line holds the text. */
+async function pidsWith(text: string): Promise<readonly number[]> {
+  const found: number[] = [];
+  for await (const path of new Bun.Glob("[0-9]*/cmdline").scan({ cwd: "/proc" })) {
+    const line = await Bun.file(`/proc/${path}`)
+      .text()
+      .catch(() => "");
+    const pid = Number(path.split("/")[0]);
+    if (line.includes(text) && pid !== process.pid) found.push(pid);
+  }
+  return found;
+}
+
+describe("identity", () => {
+  test("a living process is known again, one with other start ticks or another boot is not", () => {
+    const me = identityOf(process.pid);
+
+    expect(processes.isAlive(me)).toBe(true);
+    expect(processes.isAlive({ ...me, startTicks: "1" })).toBe(false);
+    expect(processes.isAlive({ ...me, bootId: "another" })).toBe(false);
+  });
+
+  test("there is none for a pid without process", () => {
+    expect(processes.identify(2 ** 22 + 1)).toBeNull();
+  });
+
+  test("a name with blanks and parentheses is no trouble", async () => {
+    const dir = await mkdtemp("/tmp/ch-proc-");
+    const odd = join(dir, "a) Z (b");
+    await Bun.write(odd, Bun.file("/usr/bin/sleep"));
+    await Bun.$`chmod 755 ${odd}`;
+    const child = Bun.spawn([odd, "30"]);
+
+    const identity = identityOf(child.pid);
+
+    expect(identity.startTicks).toMatch(/^\d+$/);
+    expect(processes.isAlive(identity)).toBe(true);
+    await processes.end(identity);
+    await rm(dir, { recursive: true });
+  });
+});
+
+describe("the end", () => {
+  test("takes children in sessions of their own, too", async () => {
+    const mark = `3${Date.now()}`;
+    const child = Bun.spawn(["bash", "-c", `setsid sleep ${mark} & sleep ${mark}; true`]);
+    const identity = identityOf(child.pid);
+    while ((await pidsWith(`sleep\0${mark}`)).length < 2) await Bun.sleep(10);
+
+    await processes.end(identity);
+
+    expect(processes.isAlive(identity)).toBe(false);
+    expect(await pidsWith(`sleep\0${mark}`)).toEqual([]);
+  });
+
+  test("takes everything in a jail, also what has detached itself", async () => {
+    const dir = await mkdtemp("/tmp/ch-proc-");
+    const [clone, home] = [join(dir, "clone"), join(dir, "home")];
+    await Promise.all([mkdir(clone), mkdir(home)]);
+    const mark = `4${Date.now()}`;
+    const jail = createJail({ mode: "bwrap", dir: join(dir, "jail") });
+    const spec = { clone, home, gatewaySocket: null, egressSocket: null, read: [], env: {} };
+    const script = `(setsid nohup sleep ${mark} >/dev/null 2>&1 &) ; sleep ${mark}; true`;
+    const command = jail.command(spec, "/bin/bash", ["-c", script]);
+    const child = Bun.spawn([command.file, ...command.args], { env: { ...command.env } });
+    const identity = identityOf(child.pid);
+    while ((await pidsWith(`sleep\0${mark}`)).length < 2) await Bun.sleep(10);
+
+    await processes.end(identity);
+
+    expect(await pidsWith(`sleep\0${mark}`)).toEqual([]);
+    await rm(dir, { recursive: true });
+  });
+
+  test("does nothing to another process under the same pid", async () => {
+    const child = Bun.spawn(["sleep", "30"]);
+    const identity = identityOf(child.pid);
+
+    await processes.end({ ...identity, startTicks: "1" });
+
+    expect(processes.isAlive(identity)).toBe(true);
+    await processes.end(identity);
+    await until(() => child.killed || child.exitCode !== null || child.signalCode !== null);
+    expect(child.signalCode).toBe("SIGKILL");
+  });
+});

@@ -1,0 +1,155 @@
+import { Database } from "bun:sqlite";
+import { expect, test } from "bun:test";
+import { chmod, readFile, stat, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { openStore } from "../../src/store/open-store.ts";
+import { aDelivery, issueMark, markItem, openStoreWorld } from "../support/store-world.ts";
+
+const failureOf = (path: string) =>
+  openStore({ path, now: () => 0 }).then(
+    async (store) => {
+      await store.close();
+      return null;
+    },
+    (error: unknown) => error,
+  );
+
+test("the database and its companions are readable by their owner only", async () => {
+  await using world = await openStoreWorld();
+  await world.store.close();
+  await chmod(world.path, 0o644);
+  const store = await openStore({ path: world.path, now: () => 0 });
+  await store.deliveries.record(aDelivery("d1"), []);
+
+  for (const name of [world.path, `${world.path}-wal`, `${world.path}-shm`]) {
+    expect((await stat(name)).mode & 0o777).toBe(0o600);
+  }
+  await store.close();
+  await world.reopen();
+});
+
+test("it is a write-ahead database with strict tables, made once", async () => {
+  await using world = await openStoreWorld();
+  await world.store.deliveries.record(aDelivery("d1"), []);
+  await world.reopen();
+  await world.reopen();
+
+  const other = new Database(world.path);
+  expect(other.query("pragma journal_mode").get()).toEqual({ journal_mode: "wal" });
+  const loose = other
+    .query(
+      `select name from pragma_table_list
+       where schema = 'main' and type = 'table' and strict = 0
+         and name not like 'sqlite_%' and name not like 'kysely_%'`,
+    )
+    .all();
+  expect(loose).toEqual([]);
+  expect(other.query("select name from kysely_migration").all()).toHaveLength(1);
+  other.close();
+  expect((await world.store.deliveries.list(10, null)).rows).toHaveLength(1);
+});
+
+test("a database of a newer version is refused and left alone", async () => {
+  await using world = await openStoreWorld();
+  await world.store.close();
+  const other = new Database(world.path);
+  other.run("insert into kysely_migration values ('9999_future', '2030-01-01T00:00:00.000Z')");
+  other.close();
+
+  const failure = await failureOf(world.path);
+
+  expect(failure).toMatchObject({ name: "StoreFailure", kind: "newer" });
+  expect(String(failure)).toContain("9999_future");
+  const mended = new Database(world.path);
+  mended.run("delete from kysely_migration where name = '9999_future'");
+  mended.close();
+  await world.reopen();
+});
+
+test("a migration that was cut off leaves nothing behind and is made at the next start", async () => {
+  await using world = await openStoreWorld();
+  const path = join(world.directory, "half.db");
+  const half = new Database(path);
+  half.run("create table meta (key text)");
+  half.close();
+
+  expect(await failureOf(path)).toMatchObject({ name: "StoreFailure", kind: "open" });
+  const after = new Database(path);
+  const names = after.query("select name from sqlite_schema where name = 'delivery'").all();
+  after.run("drop table meta");
+  after.close();
+
+  expect(names).toEqual([]);
+  expect(await failureOf(path)).toBeNull();
+});
+
+test("what is no database is refused with a remedy and left alone", async () => {
+  await using world = await openStoreWorld();
+  const path = join(world.directory, "text.db");
+  await writeFile(path, "this is a text and no database, and it is long enough to be seen as one");
+
+  const failure = await failureOf(path);
+
+  expect(failure).toMatchObject({ name: "StoreFailure", kind: "open" });
+  expect(String(failure)).toContain(path);
+  expect(await readFile(path, "utf8")).toStartWith("this is a text");
+});
+
+test("a database that is a symbolic link is refused", async () => {
+  await using world = await openStoreWorld();
+  const path = join(world.directory, "link.db");
+  await symlink(world.path, path);
+
+  expect(await failureOf(path)).toMatchObject({ name: "StoreFailure", kind: "open" });
+});
+
+test("transactions that are asked for at the same time run one after the other", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+
+  await Promise.all([
+    ...Array.from({ length: 20 }, (_, index) => markItem(store, index + 1)),
+    ...Array.from({ length: 20 }, (_, index) => store.pulls.write("acme/widgets", 100, index + 1)),
+    ...Array.from({ length: 20 }, (_, index) =>
+      store.deliveries.record(aDelivery(`d${index}`), [issueMark(1)]),
+    ),
+    ...Array.from({ length: 20 }, () => store.work.claimReconcile("racer", 1000)),
+  ]);
+
+  expect(await store.pulls.itemOf("acme/widgets", 100)).toBe(1);
+  expect((await store.work.items(100, null)).rows.length).toBe(20);
+});
+
+test("closing waits for the deliveries that were already taken in", async () => {
+  await using world = await openStoreWorld();
+  const answer = world.store.deliveries.record(aDelivery("last"), []);
+
+  const store = await world.reopen();
+
+  expect(await answer).toBe("accepted");
+  expect((await store.deliveries.list(1, null)).rows[0]?.id).toBe("last");
+});
+
+test("a claim among ten thousand marked items looks at a few rows only", async () => {
+  await using world = await openStoreWorld();
+  await world.store.work.mark([issueMark(1)], true);
+  const other = new Database(world.path);
+  const plan = (text: string) =>
+    other
+      .query<{ detail: string }, []>(`explain query plan ${text}`)
+      .all()
+      .map((row) => row.detail)
+      .join("; ");
+
+  expect(
+    plan(
+      "select id from item where mark > settled and urgent_seq is not null order by urgent_seq limit 1",
+    ),
+  ).toContain("item_urgent");
+  expect(
+    plan(
+      "select id from item where item.mark > item.settled order by marked_at asc nulls first, marked_seq limit 1",
+    ),
+  ).toContain("item_marked");
+  other.close();
+});
