@@ -3,10 +3,10 @@ import { isDraft } from "./payloads.ts";
 import { addReviewRequest } from "./review-requests.ts";
 import { branchSha, findAccount, type PullIssue } from "./state.ts";
 
-const PLACES = ["CODEOWNERS", "docs/CODEOWNERS", ".gitea/CODEOWNERS", ".forgejo/CODEOWNERS"];
+const PLACES = ["CODEOWNERS", "docs/CODEOWNERS", ".gitea/CODEOWNERS"];
 
 /**
- * Requests the reviews that the CODEOWNERS of the base branch asks for, in the name of the author
+ * Requests the reviews that the CODEOWNERS of the default branch asks for, in the name of the author
  * and before `opened` is sent (Forgejo: services/issue/pull.go). A line is a regular expression
  * over the whole path, `!` inverts it; then follow `@login`s.
  */
@@ -26,9 +26,9 @@ export async function requestCodeOwners(forge: Forge, issue: PullIssue): Promise
 }
 
 async function readOwners(forge: Forge, issue: PullIssue): Promise<string | undefined> {
-  const base = branchSha(issue.repo, issue.pull.baseBranch);
+  const tip = branchSha(issue.repo, issue.repo.defaultBranch);
   for (const place of PLACES) {
-    const result = await forge.git.run(issue.repo.path, ["show", `${base}:${place}`]);
+    const result = await forge.git.run(issue.repo.path, ["show", `${tip}:${place}`]);
     if (result.exitCode === 0) return result.stdout;
   }
   return undefined;

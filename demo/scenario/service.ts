@@ -90,7 +90,7 @@ function configText(options: ServiceOptions, read: readonly string[]): string {
   const agent = (name: string, skills: string): string =>
     `  ${name}: { login: ${name}, token: { file: secrets/${name} }, skills: [${skills}], model: claude-opus-5-5 }`;
   return `${[
-    `forge: { kind: forgejo, url: "${options.forgeUrl}" }`,
+    `forge: { kind: forgejo, url: "${options.forgeUrl}", requests_per_second: 200 }`,
     'webhook: { listen: "127.0.0.1:0", path: /webhook, secrets: [{ file: secrets/webhook }] }',
     'admin: { listen: "127.0.0.1:0", token: { file: secrets/admin } }',
     "state_dir: ./state",

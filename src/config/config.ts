@@ -17,6 +17,7 @@ export interface Config {
     readonly url: string;
     /** PEM text of the authority that signed the forge's certificate, and its path, or null. */
     readonly ca: { readonly file: string; readonly pem: string } | null;
+    readonly requestsPerSecond: number;
   };
   readonly webhook: {
     readonly listen: Listen;

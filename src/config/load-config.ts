@@ -148,6 +148,7 @@ function build(
       kind: document.forge.kind === "gitea" ? "gitea" : "forgejo",
       url: withoutSlash(document.forge.url),
       ca,
+      requestsPerSecond: document.forge.requests_per_second,
     },
     webhook: {
       listen: parseListen(document.webhook.listen),

@@ -36,6 +36,11 @@ const Forge = z.strictObject({
   ca_file: path("PEM file with the authority that signed the forge's certificate.")
     .nullable()
     .default(null),
+  requests_per_second: count(
+    1,
+    1000,
+    "Calls to the forge, on average; webhooks are served before sweeps.",
+  ).default(10),
 });
 
 const Webhook = z.strictObject({

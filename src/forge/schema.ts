@@ -29,7 +29,10 @@ export const IssueRow = z.object({
   labels: list(LabelRow),
   created_at: Time,
   updated_at: Time,
-  pull_request: z.unknown().transform((value) => value !== null && value !== undefined),
+  pull_request: z
+    .unknown()
+    .nullish()
+    .transform((value) => value !== null && value !== undefined),
 });
 export type IssueRow = z.infer<typeof IssueRow>;
 

@@ -4,7 +4,7 @@ import { lstat, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
 /** The name of the mirror in the state directory. */
-export const MIRROR_NAME = "sessions.json";
+const MIRROR_NAME = "sessions.json";
 
 /** A session takes about 250 bytes, so this is a quarter of a million of them. */
 const FILE_BYTES_MAX = 64 * 1024 * 1024;

@@ -3,7 +3,7 @@ import type { SessionRow } from "../ports/store.ts";
 import { checkSessionId, parseSessionKey, SessionKeyFailure, sessionKey } from "./key.ts";
 
 /** An entry of the file that is no session, and why. */
-export interface SkippedEntry {
+interface SkippedEntry {
   readonly entry: string;
   readonly problem: string;
 }

@@ -2,7 +2,7 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import type { Executor } from "./context.ts";
 
 /** Which mark it is: its number, its time, and whether it goes before the sweep's. */
-export interface ItemMark {
+interface ItemMark {
   readonly seq: number;
   readonly urgent: boolean;
   readonly at: number;

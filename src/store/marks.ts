@@ -34,7 +34,7 @@ export function createMarks(
       await context.db.transaction().execute(async (tx) => {
         const found = await markQuery(tx, row.mark).selectAll().executeTakeFirst();
         // Somebody else has moved it already.
-        if (found === undefined || found.count < row.count) return;
+        if (found === undefined) return;
         await markItems(tx, items, {
           seq: found.urgent_seq ?? found.first_seq,
           urgent: found.urgent_seq !== null,

@@ -4,7 +4,7 @@ import { StoreFailure } from "../ports/store.ts";
 import type { Tables } from "./tables.ts";
 
 /** Every version of the tables, oldest first. Append only: a released one never changes. */
-export const MIGRATIONS: Readonly<Record<string, Migration>> = {
+const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_tables": { up: (db) => runAll(db, FIRST_TABLES) },
 };
 

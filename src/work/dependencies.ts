@@ -1,6 +1,6 @@
 import type { Policy } from "../domain/policy.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
-import type { Forge } from "../ports/forge.ts";
+import type { Forge, ForgeReader } from "../ports/forge.ts";
 import type { Git } from "../ports/git.ts";
 import type { Audit, Log, Metrics } from "../ports/observe.ts";
 import type { Store } from "../ports/store.ts";
@@ -8,6 +8,8 @@ import type { Store } from "../ports/store.ts";
 /** Everything reconciling and sweeping is made with; built once in main. */
 export interface WorkDependencies {
   readonly forge: Forge;
+  /** The same reads for the sweep, which wait behind all others. */
+  readonly sweepReader: Pick<ForgeReader, "changedFor" | "changedWithLabel">;
   readonly git: Git;
   readonly store: Store;
   /** The policy of a repository, or null when the configuration does not name it. */

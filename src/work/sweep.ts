@@ -30,12 +30,12 @@ export async function sweep(deps: WorkDependencies): Promise<boolean> {
     }
   };
   for (const { name } of deps.agents()) {
-    await ask(async () => await deps.forge.reader.changedFor(name, since));
+    await ask(async () => await deps.sweepReader.changedFor(name, since));
   }
   for (const { repository } of deps.policies()) {
     const { label } = repository.trigger;
     if (label === null) continue;
-    await ask(async () => await deps.forge.reader.changedWithLabel(repository.repo, label, since));
+    await ask(async () => await deps.sweepReader.changedWithLabel(repository.repo, label, since));
   }
   const marks = await marksFor(deps, changed);
   await deps.store.work.mark(marks, false);

@@ -504,7 +504,7 @@ describe("what the agent's shell can see", () => {
     await Bun.write(join(world.dir, "neighbour/secret.txt"), "NEIGHBOUR SECRET");
     const command = [
       "env; cat /proc/*/environ /proc/*/cmdline | tr '\\0' '\\n'",
-      `cat ${world.dir}/neighbour/secret.txt; ls ${world.dir} /work /root`,
+      `cat ${world.dir}/neighbour/secret.txt; ls ${world.dir} /srv /root`,
       `curl -s -m 2 http://127.0.0.1:${world.endpoint.port}/ && echo REACH""ED`,
       "echo work > work.txt; git add -A && git commit -q -m 'By the agent' && git log -1 --format=%s",
       "git config user.name x || echo CONFIG REFUSED",

@@ -111,7 +111,7 @@ describe("the check", () => {
 describe("inside the jail", () => {
   test("a file of the host is not there, whatever path leads to it", async () => {
     const seen = await inside(
-      `cat ${dir}/secret.txt /proc/1/root${dir}/secret.txt; ls /root /work /var /etc/shadow; ls /home`,
+      `cat ${dir}/secret.txt /proc/1/root${dir}/secret.txt; ls /root /srv /var /etc/shadow; ls /home`,
     );
 
     expect(seen.out).toBe("agent");

@@ -138,6 +138,8 @@ test("a disk error never fails the caller, is logged with a remedy, and is made 
   await rm(world.stateDir);
   await mkdir(world.stateDir);
   await dropSession(store, aSession("boss", 1).key);
+  await store.mirror.flush();
+  expect(await textOf(world.file)).toBe('{"version":1,"sessions":[]}\n');
   await setSession(store, aSession("boss", 2));
   await store.mirror.flush();
   expect(await textOf(world.file)).toContain("boss:acme/widgets#2");

@@ -52,11 +52,23 @@ test("dropping all of an issue spares other numbers and repositories", async () 
     await setSession(store, row);
   }
 
+  expect(await store.table.isPristine()).toBe(false);
   expect(await dropAllForIssue(store, "Acme/WIDGETS", 4)).toBe(2);
   expect(await dropAllForIssue(store, "acme/widgets", 4)).toBe(0);
   expect((await store.table.all()).map((row) => row.key)).toEqual(
     others.map((row) => row.key).sort(),
   );
+});
+
+test("a store whose only sessions were dropped with their issue is not taken for a new one", async () => {
+  await using world = await openSessionWorld();
+  const store = await world.open();
+  expect(await store.table.isPristine()).toBe(true);
+  await setSession(store, aSession("boss", 42));
+
+  await dropAllForIssue(store, "acme/widgets", 42);
+
+  expect(await store.table.isPristine()).toBe(false);
 });
 
 test("a session whose key does not fit, or whose id is no word, is refused", async () => {

@@ -123,7 +123,7 @@ test("settling loses no mark, however marks, claims and settles interleave", asy
   });
   await fc.assert(
     fc.asyncProperty(steps, async (sequence) => {
-      await using world = await openStoreWorld();
+      await using world = await openStoreWorld("memory");
       const { store } = world;
       // What the world last said, and what the newest settled reconcile had seen of it.
       let said = 0;
@@ -162,4 +162,4 @@ test("settling loses no mark, however marks, claims and settles interleave", asy
     }),
     { numRuns: 60 },
   );
-});
+}, 30_000);

@@ -131,6 +131,29 @@ test("a run whose lease ran out is lost, and reaping it marks the item", async (
   expect((await claimReconcile(world.store)).item).toEqual(itemRef(42));
 });
 
+test("a slot whose lease ran out is free again", async () => {
+  await using world = await openStoreWorld();
+  await orderRun(world.store, 1);
+  await orderRun(world.store, 2);
+  const limits = { runs: 1, runsPerAgent: 1 };
+  expect(await claimAll(world.store, limits)).toHaveLength(1);
+
+  world.clock.now += 30_000;
+
+  expect((await claimAll(world.store, limits)).map((claim) => claim.item.number)).toEqual([2]);
+});
+
+test("an order gets no slot while its item is being looked at", async () => {
+  await using world = await openStoreWorld();
+  await orderRun(world.store, 42);
+  await markItem(world.store, 42);
+  const claim = await claimReconcile(world.store);
+
+  expect(await claimAll(world.store, MANY)).toEqual([]);
+  await world.store.work.settleReconcile(claim, aResult({ order: anOrder() }));
+  expect(await claimAll(world.store, MANY)).toHaveLength(1);
+});
+
 test("a damaged order is reported, taken back, and its item looked at again", async () => {
   await using world = await openStoreWorld();
   const { store } = world;
@@ -208,6 +231,7 @@ test("of 8 racing claimers each order goes to one, within the limits", async () 
 test("no item ever has two live leases and no limit is passed, whatever happens when", async () => {
   const step = fc.oneof(
     fc.record({ kind: fc.constant("order" as const), number: fc.integer({ min: 1, max: 5 }) }),
+    fc.record({ kind: fc.constant("mark" as const), number: fc.integer({ min: 1, max: 5 }) }),
     fc.record({ kind: fc.constant("reconcile" as const) }),
     fc.record({ kind: fc.constant("claim" as const) }),
     fc.record({ kind: fc.constant("beat" as const), which: fc.nat(9) }),
@@ -218,7 +242,7 @@ test("no item ever has two live leases and no limit is passed, whatever happens 
   const limits: RunLimits = { runs: 3, runsPerAgent: 2 };
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
-      await using world = await openStoreWorld();
+      await using world = await openStoreWorld("memory");
       const { work } = world.store;
       const held: { number: number; until: number; agent: string | null; claim: RunClaim }[] = [];
       const live = () => held.filter((lease) => lease.until > world.clock.now);
@@ -244,6 +268,9 @@ test("no item ever has two live leases and no limit is passed, whatever happens 
             expect(live().some((lease) => lease.number === claim.item.number)).toBe(false);
             await work.settleReconcile(claim, aResult({ order }));
           }
+        } else if (act.kind === "mark") {
+          await work.mark([issueMark(act.number)], true);
+          await resolveAll(world.store);
         } else if (act.kind === "reconcile") {
           const claim = await work.claimReconcile("r", 100);
           const until = world.clock.now + 100;
@@ -277,4 +304,4 @@ test("no item ever has two live leases and no limit is passed, whatever happens 
     }),
     { numRuns: 60 },
   );
-}, 20_000);
+}, 30_000);

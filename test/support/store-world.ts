@@ -32,9 +32,10 @@ export interface StoreWorld extends AsyncDisposable {
   reopen(): Promise<Store>;
 }
 
-export async function openStoreWorld(): Promise<StoreWorld> {
+/** `memory`: without a file, for tests that need many worlds; it is empty after `reopen`. */
+export async function openStoreWorld(kind: "file" | "memory" = "file"): Promise<StoreWorld> {
   const directory = await mkdtemp(join(tmpdir(), "store-"));
-  const path = join(directory, "claude-hooks.db");
+  const path = kind === "memory" ? ":memory:" : join(directory, "claude-hooks.db");
   const clock = { now: NOON };
   const warnings: { message: string; fields: unknown }[] = [];
   const open = () =>

@@ -38,7 +38,9 @@ export function merge(situation: Situation): Answer {
         ? waitForPerson(gate.reason, situation)
         : pass(closed);
     case "checks_pending":
-      return pass(closed, nextLook(pull.updatedAt, now));
+      return now - pull.updatedAt > policy.limits.checksMinutes * 60_000
+        ? waitForPerson(`the checks do not come to an end: ${gate.reason}`, situation)
+        : pass(closed, nextLook(pull.updatedAt, now));
     case "checks_failed":
     case "approvals":
     case "changes_requested":

@@ -11,18 +11,29 @@ import { writeComment } from "./write-comment.ts";
 
 const REPLIES_MAX = 5;
 
+export interface Effects {
+  call(call: ToolCall): Promise<ToolAnswer>;
+  /** Resolves when no call is being carried out: a CLI may die while one is. */
+  idle(): Promise<void>;
+}
+
 /**
  * Carries out the tool calls of one run, one after another. Never throws for a failure of the
  * forge or of git: the model reads one line that says why, and the session is not harmed.
  */
-export function createEffects(context: EffectContext): (call: ToolCall) => Promise<ToolAnswer> {
+export function createEffects(context: EffectContext): Effects {
   let replies = 0;
   let queue: Promise<unknown> = Promise.resolve();
 
-  return async (call) => {
-    const turn = queue.then(async () => await answer(call));
-    queue = turn;
-    return await turn;
+  return {
+    call: async (call) => {
+      const turn = queue.then(async () => await answer(call));
+      queue = turn;
+      return await turn;
+    },
+    idle: async () => {
+      await queue;
+    },
   };
 
   async function answer(call: ToolCall): Promise<ToolAnswer> {

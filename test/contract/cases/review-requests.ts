@@ -154,16 +154,15 @@ export const reviewRequestCases: ContractCase[] = [
     },
   },
   {
-    name: "what CODEOWNERS asks for has the author as doer and comes before opened",
+    name: "what CODEOWNERS of the default branch asks for has the author as doer and comes before opened",
     restsOn:
       "Forgejo services/issue/pull.go PullRequestCodeOwnersReview, services/issue/assignee.go ReviewRequestNotify",
     run: async (world, check) => {
-      const base = world.unique("owned");
       const rule = `.*\\.owned @${world.people.reviewer.login}\n`;
-      await world.push("owner", { branch: base, files: { CODEOWNERS: rule } });
+      await world.push("owner", { branch: "main", files: { CODEOWNERS: rule }, fresh: true });
       const branch = world.unique("topic");
-      await world.push("boss", { branch, from: base, files: { "some.owned": "x\n" } });
-      const form = { head: branch, base, title: "owned" };
+      await world.push("boss", { branch, files: { "some.owned": "x\n" } });
+      const form = { head: branch, base: "main", title: "owned" };
       const made = await world.inRepo("boss", "POST", "/pulls", form);
       const number = Number(at(made.body, "number"));
       const asked = await world.event({ type: "pull_request_review_request", number });

@@ -1,0 +1,37 @@
+import { setTimeout as wait } from "node:timers/promises";
+import { type Finding, verify } from "../domain/verify.ts";
+import { ForgeFailure } from "../ports/forge.ts";
+import type { RunDependencies } from "./dependencies.ts";
+import type { EffectContext } from "./effects/context.ts";
+import type { Frame } from "./frame.ts";
+
+const LOOK_FOR_EFFECT_MS = 30_000;
+const LOOK_EVERY_MS = 1000;
+
+/** Looks at the forge; while an effect of the order is recorded but not shown yet, again for up to 30 s. */
+export async function lookForEffects(
+  deps: RunDependencies,
+  { claim, settings }: Frame,
+  context: EffectContext,
+): Promise<Finding> {
+  const prefix = `${claim.item.repo}#${claim.item.number}|${claim.order.fingerprint}|`;
+  const until = deps.now() + LOOK_FOR_EFFECT_MS;
+  for (;;) {
+    const ledger = await deps.store.ledger.read(claim.item);
+    const effects = ledger.effects.filter(({ key }) => key.startsWith(prefix));
+    let finding: Finding = { kind: "unknown", reason: "the forge did not answer" };
+    try {
+      finding = verify(claim.order, {
+        snapshot: await deps.readSnapshot(claim.item),
+        policy: settings.policy,
+        effects,
+        pushedSha: context.pushed.sha,
+      });
+    } catch (error) {
+      if (!(error instanceof ForgeFailure)) throw error;
+    }
+    const worthWaiting = finding.kind === "unknown" || effects.length > 0;
+    if (finding.kind === "fulfilled" || !worthWaiting || deps.now() > until) return finding;
+    await wait(LOOK_EVERY_MS);
+  }
+}
