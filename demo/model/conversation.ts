@@ -2,7 +2,7 @@ import type { RecordedRequest, Step } from "./endpoint.ts";
 import { plainMessages, systemText } from "./messages-request.ts";
 
 /** One tool call since the newest prompt, with what came back. */
-export interface Call {
+interface Call {
   readonly name: string;
   readonly input: unknown;
   readonly result: string;

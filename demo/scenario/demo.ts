@@ -1,13 +1,11 @@
-import { randomBytes } from "node:crypto";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createJail } from "../../src/sandbox/create-jail.ts";
-import { type EmbeddedForge, startForge } from "../forge/start-forge.ts";
-import { type ModelEndpoint, startModelEndpoint } from "../model/endpoint.ts";
 import { respondToWidgets } from "../model/widgets-script.ts";
-import { type LogLine, type RunningService, startService } from "./service.ts";
+import type { LogLine, RunningService } from "./service.ts";
 import { eventOf, type StoryEvent } from "./story.ts";
-import { type Api, createHook, ISSUE, REPO, setUpWidgets } from "./widgets.ts";
+import { type Api, ISSUE, REPO } from "./widgets.ts";
+import { startWorld, type World } from "./world.ts";
 
 const STORY_MS_MAX = 60_000;
 const LIVE_MS_MAX = 15 * 60_000;
@@ -27,35 +25,22 @@ export interface DemoResult {
   readonly pull: number | null;
   readonly problem: string | null;
   readonly admin: string | null;
-  readonly service: RunningService | null;
-  readonly model: ModelEndpoint | null;
+  /** Null when not everything could be started. */
+  readonly world: World | null;
   stop(): Promise<void>;
 }
 
 /** Tells the story of one issue on an embedded forge with the real service; never throws for a story that fails. */
 export async function playDemo(options: DemoOptions): Promise<DemoResult> {
-  const stops: (() => Promise<unknown>)[] = [];
-  const stop = async (): Promise<void> => {
-    for (const end of stops.reverse()) await end();
-    stops.length = 0;
-  };
+  let failure: string | null = null;
+  let world: World | null = null;
+  const stop = async (): Promise<void> => await world?.stop();
   try {
-    const sandbox = await sandboxFor(options);
-    const forge = await startForge({ dir: join(options.dir, "forge") });
-    stops.push(async () => await forge.stop());
-    const model =
-      options.liveKey === null ? startModelEndpoint({ respond: respondToWidgets }) : null;
-    if (model !== null) stops.push(async () => await model.stop());
-    const { tokens, api } = await setUpWidgets(forge, options.dir);
-    const webhookSecret = randomBytes(24).toString("hex");
-    let failure: string | null = null;
-    const service = await startService({
+    world = await startWorld({
       dir: options.dir,
-      forgeUrl: forge.url,
-      tokens,
-      webhookSecret,
-      model: { baseUrl: model?.url ?? null, key: options.liveKey ?? "sk-scripted-model" },
-      sandbox,
+      respond: options.liveKey === null ? respondToWidgets : null,
+      modelKey: options.liveKey ?? "sk-scripted-model",
+      sandbox: await sandboxFor(options),
       sweepSeconds: 60,
       more: options.more ?? "",
       onLog: (line) => {
@@ -65,18 +50,17 @@ export async function playDemo(options: DemoOptions): Promise<DemoResult> {
         failure ??= failureIn(line);
       },
     });
-    stops.push(async () => await service.stop());
+    const { api, service } = world;
     options.onNote(`dashboard ${service.admin} (token in ${join(options.dir, "secrets/admin")})`);
-    await createHook(api, service.webhook, webhookSecret);
     await api("alice", "POST", `/repos/${REPO}/issues`, { ...ISSUE, assignees: ["boss"] });
     options.onNote("alice     creates issue #1 and assigns boss");
     const limit = options.liveKey === null ? STORY_MS_MAX : LIVE_MS_MAX;
     const ending = await waitForEnd({ api, service, limit, failed: () => failure });
-    return { ...ending, admin: service.admin, service, model, stop };
+    return { ...ending, admin: service.admin, world, stop };
   } catch (error) {
     await stop();
     const problem = error instanceof Error ? error.message : String(error);
-    return { pull: null, problem, admin: null, service: null, model: null, stop };
+    return { pull: null, problem, admin: null, world: null, stop };
   }
 }
 
@@ -159,5 +143,3 @@ async function entries(path: string): Promise<readonly string[]> {
 export async function removeDemo(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true });
 }
-
-export type { EmbeddedForge };

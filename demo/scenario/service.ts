@@ -35,7 +35,17 @@ export interface ServiceOptions {
   readonly onLog: (line: LogLine) => void;
   /** Text of further top-level keys of the configuration, or "". */
   readonly more?: string;
+  /** Further or other keys of the repository's entry. */
+  readonly repository?: Readonly<Record<string, unknown>>;
+  /** Other skills than the story's, by agent. */
+  readonly skills?: Readonly<Record<string, readonly string[]>>;
 }
+
+const SKILLS: Readonly<Record<(typeof AGENTS)[number], readonly string[]>> = {
+  boss: ["implement", "address-review"],
+  reviewer: ["review"],
+  "code-lead": ["merge"],
+};
 
 /** Writes a real configuration with its secret files and starts `claude-hooks serve` as a process of its own. */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
@@ -51,7 +61,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
     child.once("exit", (code) => resolve(code ?? 1));
   });
   follow(child, options.onLog, last);
-  const { webhook, admin } = await waitForListeners(stateDir, exited, last);
+  const { webhook, admin } = await waitForListeners(stateDir, { child, exited, last });
   return {
     configPath,
     stateDir,
@@ -87,20 +97,31 @@ async function writeConfig(options: ServiceOptions): Promise<string> {
 }
 
 function configText(options: ServiceOptions, read: readonly string[]): string {
-  const agent = (name: string, skills: string): string =>
-    `  ${name}: { login: ${name}, token: { file: secrets/${name} }, skills: [${skills}], model: claude-opus-5-5 }`;
+  const { model } = options;
+  const repository = {
+    name: REPO,
+    autonomy: "merge",
+    base: "main",
+    checks: "none",
+    review: "agents",
+    approvals: { any: 1, people: 0 },
+    read,
+    ...options.repository,
+  };
   return `${[
     `forge: { kind: forgejo, url: "${options.forgeUrl}", requests_per_second: 200 }`,
     'webhook: { listen: "127.0.0.1:0", path: /webhook, secrets: [{ file: secrets/webhook }] }',
     'admin: { listen: "127.0.0.1:0", token: { file: secrets/admin } }',
     "state_dir: ./state",
-    `model: { base_url: ${options.model.baseUrl === null ? "null" : `"${options.model.baseUrl}"`}, api_key: { file: secrets/anthropic } }`,
+    `model: { base_url: ${JSON.stringify(model.baseUrl)}, api_key: { file: secrets/anthropic } }`,
     "agents:",
-    agent("boss", "implement, address-review"),
-    agent("reviewer", "review"),
-    agent("code-lead", "merge"),
+    ...AGENTS.map((name) => {
+      const skills = (options.skills?.[name] ?? SKILLS[name]).join(", ");
+      return `  ${name}: { login: ${name}, token: { file: secrets/${name} }, skills: [${skills}], model: claude-opus-5-5 }`;
+    }),
     "repositories:",
-    `  - { name: ${REPO}, autonomy: merge, base: main, checks: none, review: agents, approvals: { any: 1, people: 0 }, read: [${read.map((path) => `"${path}"`).join(", ")}] }`,
+    // JSON is YAML, too.
+    `  - ${JSON.stringify(repository)}`,
     `sweep_seconds: ${options.sweepSeconds}`,
     `sandbox: { mode: ${options.sandbox} }`,
     "allow_root: true",
@@ -130,8 +151,11 @@ function parseLine(text: string): LogLine | null {
 
 async function waitForListeners(
   stateDir: string,
-  exited: Promise<number>,
-  last: readonly string[],
+  {
+    child,
+    exited,
+    last,
+  }: { child: ChildProcess; exited: Promise<number>; last: readonly string[] },
 ): Promise<{ webhook: string; admin: string }> {
   const until = Date.now() + READY_MS;
   let code: number | null = null;
@@ -141,15 +165,19 @@ async function waitForListeners(
   while (Date.now() < until) {
     if (code !== null) throw new Error(`serve ended with ${code}:\n${last.join("\n")}`);
     try {
-      return JSON.parse(await readFile(join(stateDir, "serve.json"), "utf8")) as {
+      const told = JSON.parse(await readFile(join(stateDir, "serve.json"), "utf8")) as {
+        pid: number;
         webhook: string;
         admin: string;
       };
+      // A killed service leaves its file behind.
+      if (told.pid === child.pid) return told;
     } catch (error) {
       if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
     }
     await Bun.sleep(20);
   }
+  child.kill("SIGKILL");
   throw new Error(`serve was not ready after ${READY_MS} ms:\n${last.join("\n")}`);
 }
 

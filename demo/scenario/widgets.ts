@@ -1,10 +1,10 @@
 import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { execa } from "execa";
 import type { EmbeddedForge } from "../forge/start-forge.ts";
 
-export const OWNER = "acme";
-export const NAME = "widgets";
+const OWNER = "acme";
+const NAME = "widgets";
 export const REPO = `${OWNER}/${NAME}`;
 export const AGENTS = ["boss", "reviewer", "code-lead"] as const;
 
@@ -55,7 +55,7 @@ export async function setUpWidgets(
   for (const login of AGENTS) {
     await api("alice", "PUT", `/repos/${REPO}/collaborators/${login}`, { permission: "write" });
   }
-  await pushFiles(`${forge.url}/${REPO}.git`, tokens.get("alice") ?? "", dir);
+  await pushFiles({ forgeUrl: forge.url, token: tokens.get("alice") ?? "", dir, files: FILES });
   return { tokens, api };
 }
 
@@ -106,14 +106,19 @@ function createApi(url: string, tokens: Tokens): Api {
   };
 }
 
-async function pushFiles(remote: string, token: string, dir: string): Promise<void> {
-  const clone = join(dir, "first-push");
-  for (const [path, text] of Object.entries(FILES)) {
-    const target = join(clone, path);
-    await mkdir(join(target, ".."), { recursive: true });
-    await writeFile(target, text);
-  }
-  const basic = Buffer.from(`alice:${token}`).toString("base64");
+/** Commits files on the base branch as alice and pushes them, from a clone kept in `dir`. */
+export async function pushFiles(commit: {
+  readonly forgeUrl: string;
+  readonly token: string;
+  readonly dir: string;
+  /** Content by path. */
+  readonly files: Readonly<Record<string, string>>;
+}): Promise<void> {
+  const { forgeUrl, dir } = commit;
+  const clone = join(dir, "clone-of-alice");
+  const remote = `${forgeUrl}/${REPO}.git`;
+  await mkdir(clone, { recursive: true });
+  const basic = Buffer.from(`alice:${commit.token}`).toString("base64");
   const git = async (...args: string[]): Promise<void> => {
     await execa("git", args, {
       cwd: clone,
@@ -128,13 +133,20 @@ async function pushFiles(remote: string, token: string, dir: string): Promise<vo
         GIT_COMMITTER_NAME: "alice",
         GIT_COMMITTER_EMAIL: "alice@example.org",
         GIT_CONFIG_COUNT: "1",
-        GIT_CONFIG_KEY_0: `http.${new URL(remote).origin}/.extraHeader`,
+        GIT_CONFIG_KEY_0: `http.${forgeUrl}/.extraHeader`,
         GIT_CONFIG_VALUE_0: `Authorization: Basic ${basic}`,
       },
     });
   };
-  await git("init", "-q", "-b", "main");
+  const isFirst = !(await Bun.file(join(clone, ".git/HEAD")).exists());
+  if (isFirst) await git("init", "-q", "-b", "main");
+  else await git("pull", "-q", "--ff-only", remote, "main");
+  for (const [path, text] of Object.entries(commit.files)) {
+    const target = join(clone, path);
+    await mkdir(dirname(target), { recursive: true });
+    await writeFile(target, text);
+  }
   await git("add", "-A");
-  await git("commit", "-qm", "Widgets");
+  await git("commit", "-qm", isFirst ? "Widgets" : "More widgets");
   await git("push", "-q", remote, "main");
 }

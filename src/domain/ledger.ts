@@ -1,18 +1,15 @@
 import type { Skill } from "./skill.ts";
 
 /** Why a run ended; a closed set. */
-export const OUTCOMES = [
-  "succeeded",
-  "asked",
-  "declined",
-  "failed",
-  "timed_out",
-  "stalled",
-  "cancelled",
-  "parked",
-] as const;
-
-export type Outcome = (typeof OUTCOMES)[number];
+export type Outcome =
+  | "succeeded"
+  | "asked"
+  | "declined"
+  | "failed"
+  | "timed_out"
+  | "stalled"
+  | "cancelled"
+  | "parked";
 
 /** One execution of a skill, as the ledger keeps it. */
 export interface RunRecord {

@@ -102,7 +102,7 @@ function approvalsOf(pull: Pull, snapshot: Snapshot): readonly Review[] {
 }
 
 /** The changed paths that a glob of the configuration protects. */
-export function protectedPaths(pull: Pull, globs: readonly string[]): readonly string[] {
+function protectedPaths(pull: Pull, globs: readonly string[]): readonly string[] {
   const matchers = globs.map((glob) => new Bun.Glob(glob));
   return pull.changedPaths.filter((path) => matchers.some((glob) => glob.match(path)));
 }

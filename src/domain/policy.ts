@@ -7,7 +7,7 @@ export interface PolicyAgent {
   readonly skills: readonly Skill[];
 }
 
-export type Autonomy = "propose" | "review" | "merge";
+type Autonomy = "propose" | "review" | "merge";
 
 /** What the operator allows in one repository. */
 export interface RepositoryPolicy {

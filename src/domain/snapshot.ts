@@ -47,7 +47,7 @@ export interface Act {
   readonly at: number;
 }
 
-export type ReviewState = "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "PENDING" | "REQUEST_REVIEW";
+type ReviewState = "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "PENDING" | "REQUEST_REVIEW";
 
 export interface LineComment {
   readonly id: number;
@@ -72,7 +72,7 @@ export interface Review {
   readonly comments: readonly LineComment[];
 }
 
-export type CheckState = "pending" | "success" | "error" | "failure" | "warning" | "skipped";
+type CheckState = "pending" | "success" | "error" | "failure" | "warning" | "skipped";
 
 /** The newest status of one context of the head commit. */
 export interface Check {

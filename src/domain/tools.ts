@@ -9,14 +9,14 @@ export type ToolName =
   | "ask_human";
 
 /** A line comment of a review: `line` counts in the new version of the file. */
-export interface LineRemark {
+interface LineRemark {
   readonly path: string;
   readonly line: number;
   readonly body: string;
 }
 
 /** An answer to one comment of a review, by the comment's id on the forge. */
-export interface ThreadAnswer {
+interface ThreadAnswer {
   readonly comment_id: number;
   readonly body: string;
 }

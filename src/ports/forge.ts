@@ -34,7 +34,7 @@ export class ForgeFailure extends Error {
 }
 
 /** What a number of the shared issue/pull space is; enough to find its work item. */
-export type NumberFacts =
+type NumberFacts =
   | { readonly kind: "issue"; readonly number: number }
   | {
       readonly kind: "pull";
@@ -130,7 +130,7 @@ export interface ForgeActor {
   deleteBranch(repo: string, branch: string): Promise<boolean>;
 }
 
-export interface ReactionTarget {
+interface ReactionTarget {
   readonly repo: string;
   readonly number: number;
   /** A comment's id, or null for the issue or pull request itself. */

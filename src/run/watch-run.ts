@@ -8,7 +8,7 @@ import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 const BEAT_MS = 500;
 /** A closed issue must end its run within 5 s, the end of the process included. */
 const LOOK_EVERY_MS = 2000;
-export const LEASE_MS = 30_000;
+const LEASE_MS = 30_000;
 
 /** Why a run was stopped from outside. */
 export interface Stop {

@@ -19,7 +19,7 @@ export interface PreparedWorkspace {
 }
 
 /** The branch a run works on: its own for an implementer, the pull request's for everybody else. */
-export function branchOf(order: RunOrder, snapshot: Snapshot): string {
+function branchOf(order: RunOrder, snapshot: Snapshot): string {
   if (order.skill === "implement" || snapshot.pull === null) {
     return agentBranch(order.agent, snapshot.item.number);
   }

@@ -207,18 +207,24 @@ describe("a hostile clone", () => {
     }
   });
 
-  test("cannot have the service read through a link in place of HEAD or a branch", async () => {
+  test("cannot have the service read through a link in place of HEAD, a branch or its directory", async () => {
     await using bench = await workbench();
-    const { path } = await bench.git.prepare(bench.order());
+    const { path, headSha } = await bench.git.prepare(bench.order());
     const outside = join(bench.root, "outside");
-    await writeFile(outside, `${"1".repeat(40)}\n`);
+    await mkdir(outside);
+    await writeFile(join(outside, "42"), `${headSha}\n`);
+    const links = [
+      ["HEAD", join(outside, "42")],
+      ["refs/heads/boss/42", join(outside, "42")],
+      ["refs/heads/boss", outside],
+    ] as const;
 
-    for (const name of ["HEAD", "refs/heads/boss/42"]) {
-      await relink(join(path, ".git", name), outside);
+    for (const [name, target] of links) {
+      await relink(join(path, ".git", name), target);
       await expect(bench.git.push(bench.pushOrder())).rejects.toMatchObject({ kind: "broken" });
       await bench.git.prepare(bench.order());
     }
-    await writeFile(join(path, ".git/HEAD"), "ref: refs/heads/../../../../outside\n");
+    await writeFile(join(path, ".git/HEAD"), "ref: refs/heads/../../../../outside/42\n");
     await expect(bench.git.push(bench.pushOrder())).rejects.toMatchObject({ kind: "broken" });
   });
 

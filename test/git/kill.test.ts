@@ -1,62 +1,33 @@
 import { expect, test } from "bun:test";
-import { readdir, rename } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { commit, personPushes, sh, type Workbench, workbench } from "./workbench.ts";
 
 const FILES = Object.fromEntries(
-  Array.from({ length: 1500 }, (_, index) => [`dir-${index % 40}/file-${index}.txt`, `${index}\n`]),
+  Array.from({ length: 200 }, (_, index) => [`dir-${index % 20}/file-${index}.txt`, `${index}\n`]),
 );
 const DEADLINE_MS = 20_000;
-
-const deepest = async (root: string, ...parts: string[]): Promise<string[]> => {
-  const [first] = await readdir(root).catch(() => []);
-  return first === undefined ? [] : await readdir(join(root, first, ...parts)).catch(() => []);
-};
-type Stage = readonly [string, (bench: Workbench) => Promise<boolean>];
-const STAGES: readonly Stage[] = [
-  [
-    "the cache is being made",
-    async ({ stateDir }) => (await deepest(join(stateDir, "cache/.new"))).length > 0,
-  ],
-  [
-    "objects are being copied",
-    async ({ stateDir }) =>
-      (await deepest(join(stateDir, "work/.new"), ".git/objects/pack")).length > 0,
-  ],
-  [
-    "files are being written",
-    async ({ stateDir }) =>
-      (await deepest(join(stateDir, "work/.new"))).some((name) => name.startsWith("dir-")),
-  ],
-  [
-    "the index is being locked",
-    async ({ stateDir }) =>
-      (await deepest(join(stateDir, "work/.new"), ".git")).includes("index.lock"),
-  ],
-];
+/** What git does in a first prepare, in this order; the service is killed around each. */
+const CALLS = ["init", "fetch", "for-each-ref", "update-ref", "reset"] as const;
+const STAGES = CALLS.flatMap((call) => [["before", call] as const, ["after", call] as const]);
 
 test.each(STAGES)(
-  "a kill -9 while %s leaves nothing that the next prepare stumbles over",
-  async (_what, isAt) => {
+  "a kill -9 %s git %s leaves nothing that the next prepare stumbles over",
+  async (when, call) => {
     await using bench = await workbench();
-    const head = await personPushes(bench, {
-      branch: "main",
-      from: "origin/main",
-      files: FILES,
-    });
+    const head = await personPushes(bench, { branch: "main", from: "origin/main", files: FILES });
+    const { searchPath, reached } = await stoppingGit(bench, when, call);
     const script = join(import.meta.dir, "prepare-in-child.ts");
-    const child = Bun.spawn([process.execPath, script, bench.stateDir, bench.origin, "r1"], {
+    const child = Bun.spawn([process.execPath, script, bench.stateDir, bench.origin, searchPath], {
       stdout: "ignore",
     });
-    const end = Date.now() + DEADLINE_MS;
-    while (!(await isAt(bench)) && child.exitCode === null && Date.now() < end) await Bun.sleep(0);
-    const wasAlive = child.exitCode === null;
+    const pid = await reached();
     child.kill("SIGKILL");
     await child.exited;
+    process.kill(pid, "SIGKILL");
 
     const made = await bench.git.prepare(bench.order());
 
-    expect(wasAlive).toBe(true);
     expect(made.headSha).toBe(head);
     expect(await sh(made.path, ["status", "--porcelain"])).toBe("");
     expect(await readdir(join(bench.stateDir, "work/.new"))).toEqual([]);
@@ -64,6 +35,40 @@ test.each(STAGES)(
   },
   30_000,
 );
+
+/** A git that stops for good before or after its first call of one kind, and says so in a file. */
+async function stoppingGit(
+  bench: Workbench,
+  when: "before" | "after",
+  call: string,
+): Promise<{ readonly searchPath: string; readonly reached: () => Promise<number> }> {
+  const [bin, mark] = [join(bench.root, "bin"), join(bench.root, "reached")];
+  const real = Bun.which("git") ?? "git";
+  await mkdir(bin);
+  await writeFile(
+    join(bin, "git"),
+    `#!/bin/sh
+if [ "$1" = ${call} ]; then
+  ${when === "after" ? `${real} "$@"` : ":"}
+  echo $$ > ${mark}.new && mv ${mark}.new ${mark}
+  exec sleep 60
+fi
+exec ${real} "$@"
+`,
+  );
+  await chmod(join(bin, "git"), 0o755);
+  return {
+    searchPath: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    reached: async () => {
+      const end = Date.now() + DEADLINE_MS;
+      while (!(await Bun.file(mark).exists())) {
+        if (Date.now() > end) throw new Error(`git ${call} was not reached`);
+        await Bun.sleep(5);
+      }
+      return Number(await readFile(mark, "utf8"));
+    },
+  };
+}
 
 test("a kill -9 between the old and the new .git of a clone is repaired", async () => {
   await using bench = await workbench();

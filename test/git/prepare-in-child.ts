@@ -2,14 +2,15 @@ import { createGit } from "../../src/git/create-git.ts";
 import { IDENTITY, ITEM, recordingLog } from "./workbench.ts";
 
 /** Run as a process by kill.test.ts: prepares one clone and says so. */
-const [, , stateDir = "", origin = "", run = "r"] = process.argv;
+const [, , stateDir = "", origin = "", searchPath = ""] = process.argv;
 const git = createGit({
   stateDir,
   remoteUrl: () => origin,
   credential: () => null,
+  searchPath,
   now: Date.now,
   log: recordingLog([]),
 });
 const order = { item: ITEM, agent: "boss", base: "main", branch: "boss/42", at: null };
-await git.prepare({ ...order, identity: IDENTITY, run });
+await git.prepare({ ...order, identity: IDENTITY, run: "r1" });
 console.log("prepared");

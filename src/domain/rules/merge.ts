@@ -13,6 +13,7 @@ export function merge(situation: Situation): Answer {
   if (pull === null || pull.state !== "open" || agent === undefined) return pass();
   const ours = agentOf(pull.author, policy) !== undefined;
   if (!ours && !askedToMerge(situation)) return pass();
+  if (situation.conflicts) return pass("base and head conflict");
   const gate = mergeGate(pull, snapshot, { policy, tainted: ledger.tainted });
   if (gate.open) {
     return {

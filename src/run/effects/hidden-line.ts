@@ -15,7 +15,7 @@ export function effectKey(
 }
 
 /** The line that ends every text we write, by which it is found again. Two hyphens would end the comment early. */
-export function hiddenLine(key: string): string {
+function hiddenLine(key: string): string {
   return `<!-- claude-hooks:${key.replaceAll("--", "-%2D")} -->`;
 }
 
