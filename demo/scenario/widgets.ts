@@ -40,7 +40,7 @@ export const ISSUE = {
 };
 
 /** Tokens of everybody in the story, by login. */
-export type Tokens = ReadonlyMap<string, string>;
+export type Tokens = Map<string, string>;
 
 /** Creates people, agents, organisation and repository with a failing test, over HTTP and git alone. */
 export async function setUpWidgets(
