@@ -277,7 +277,16 @@ async function run(config: Config, parts: Parts): Promise<number> {
     },
     control: {
       pause: async (scope) => await store.work.pause(scope, true),
-      resume: async (scope) => await store.work.pause(scope, false),
+      resume: async (scope) => {
+        await store.work.pause(scope, false);
+        // What was decided while paused is asked again now, not at the next sweep.
+        const items = await store.work.localItems();
+        const marks = items.map(({ repo, number }) => ({
+          repo,
+          target: { kind: "number" as const, number },
+        }));
+        await store.work.mark(marks, true);
+      },
     },
     status: () => ({ deliveries: deliveries.counts() }),
     readiness: () => ({ ready: !closing, sweep: sweepState }),

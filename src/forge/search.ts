@@ -9,12 +9,14 @@ const FLAGS = ["assigned", "review_requested", "created", "mentioned"] as const;
 
 /**
  * Everything assigned to, requested of, created by or mentioning the caller's account, in any
- * state, updated since (epoch ms by the forge's clock; the forge counts whole seconds, so the
+ * state (with `since` 0: what is open), updated since (epoch ms by the forge's clock; the forge counts whole seconds, so the
  * second it falls in is included). @throws ForgeFailure
  */
 export async function findChanged(caller: Caller, since: number): Promise<readonly ChangedItem[]> {
+  // At the very first question what has ended long ago is nobody's work any more.
+  const scope = since > 0 ? { state: "all", since: secondOf(since) } : { state: "open" };
   const lists = await Promise.all(
-    FLAGS.map((flag) => search(caller, { state: "all", [flag]: "true", since: secondOf(since) })),
+    FLAGS.map((flag) => search(caller, { ...scope, [flag]: "true" })),
   );
   return unique(lists.flat());
 }

@@ -74,7 +74,8 @@ export interface ForgeReader {
   comments(repo: string, number: number): Promise<readonly Comment[]>;
   /**
    * Everything assigned to, requested of, created by or mentioning one agent, in any state,
-   * changed since the given time (epoch ms by the forge's clock); asked with the agent's token.
+   * changed since the given time (epoch ms by the forge's clock; 0: what is open, whenever it
+   * changed); asked with the agent's token.
    */
   changedFor(agent: string, since: number): Promise<readonly ChangedItem[]>;
   /** Open issues that carry a label, changed since. */

@@ -7,6 +7,12 @@ import type { Stop } from "./watch-run.ts";
 const WAIT_MS = 5 * 60_000;
 const FORGE_WAIT_MS = 60_000;
 
+const SHOWN = {
+  succeeded: "the forge shows it",
+  asked: "it waits for an answer",
+  declined: "it waits for a person",
+} as const;
+
 /** How a run ends in the ledger, and the wait it leaves behind. */
 export interface Verdict {
   readonly outcome: Outcome;
@@ -25,7 +31,7 @@ export function verdictOn(
 ): Verdict {
   const { finding, stop, skill, now } = state;
   if (finding.kind === "fulfilled") {
-    return { outcome: finding.outcome, reason: finding.outcome, park: null };
+    return { outcome: finding.outcome, reason: SHOWN[finding.outcome], park: null };
   }
   if (stop !== null) return { outcome: stop.outcome, reason: stop.reason, park: null };
   if (finding.kind === "unknown") return waiting("forge", now + FORGE_WAIT_MS, finding.reason);

@@ -343,6 +343,16 @@ describe("review", () => {
       says: "nothing: merge gate: 1 approval(s) of exactly this head needed",
     },
     {
+      when: "it asked itself",
+      snapshot: {
+        pull: pullWith(),
+        acts: requested.map((row) => (row.id === 200 ? { ...row, actor: reviewer } : row)),
+      },
+      ledger: { runs: DONE },
+      policy: { review: "requested" },
+      says: "nothing: merge gate: 1 approval(s) of exactly this head needed",
+    },
+    {
       when: "it was asked before its last review",
       snapshot: {
         pull: pullWith({ reviews: [review({ state: "COMMENT", submittedAt: NOW - 1000 })] }),

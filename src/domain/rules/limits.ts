@@ -1,31 +1,34 @@
 import type { Decision } from "../decision.ts";
 import type { Park } from "../ledger.ts";
+import { lastPersonalAct } from "../trigger.ts";
 import type { Situation } from "./row.ts";
 
 const DAY_MS = 86_400_000;
 
 /** Limits that hide every row: pause, runs and money per item, money per day. Null when none is reached. */
-export function limitsOf({ ledger, policy, now }: Situation): Decision | null {
+export function limitsOf({ snapshot, ledger, policy, now }: Situation): Decision | null {
   const { limits } = policy;
+  const since = lastPersonalAct(snapshot, policy);
   if (ledger.paused.all) {
     return { kind: "nothing", reason: "paused", lookAgainAt: null };
   }
   const held = ledger.parks.find((park) => park.row === "all" && isHeld(park, now));
   if (held !== undefined) return { kind: "park", park: held };
-  if (ledger.runs.length >= limits.runsPerItem) {
+  if (ledger.runs.filter(({ startedAt }) => startedAt >= since).length >= limits.runsPerItem) {
+    const reason = "the runs of this item are used up; a comment here allows more";
+    return parkAll("runs_per_item", reason, null, now);
+  }
+  if (ledger.usdItem >= limits.usdPerItem) {
     return parkAll(
-      "runs_per_item",
-      "as many runs as one item may have have been used up",
+      "usd_per_item",
+      "the money for this item is used up; raise limits.usd_per_item to go on",
       null,
       now,
     );
   }
-  if (ledger.usdItem >= limits.usdPerItem) {
-    return parkAll("usd_per_item", "the money for this item has been used up", null, now);
-  }
   if (ledger.usdToday >= limits.usdPerDay) {
     const midnight = Math.floor(now / DAY_MS) * DAY_MS + DAY_MS;
-    return parkAll("usd_per_day", "the money for today has been used up", midnight, now);
+    return parkAll("usd_per_day", "the money for today is used up", midnight, now);
   }
   return null;
 }

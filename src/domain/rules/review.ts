@@ -65,7 +65,10 @@ function requestOf(agent: PolicyAgent, pull: Pull, situation: Situation): Reques
   const acts = snapshot.acts.filter(
     (act) => act.number === pull.number && act.subject?.login.toLowerCase() === login,
   );
-  const act = acts.filter(({ kind }) => kind === "review_requested").at(-1);
+  // Nobody is put to work by its own act.
+  const act = acts.findLast(
+    ({ kind, actor }) => kind === "review_requested" && actor.login.toLowerCase() !== login,
+  );
   if (act === undefined) return null;
   const withdrawn = acts.some(
     (other) => other.kind === "review_request_removed" && other.id > act.id,
