@@ -34,6 +34,8 @@ export function serve(options: ServeOptions): Listener {
   const server = Bun.serve({
     hostname: options.listen.host,
     port: options.listen.port,
+    // Bun 1.4.5 shares a port by itself when `development` is false (measured).
+    reusePort: false,
     development: false,
     idleTimeout: IDLE_SECONDS,
     maxRequestBodySize: options.maxRequestBodySize,

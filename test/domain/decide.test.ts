@@ -212,6 +212,14 @@ describe("implement", () => {
       ledger: { paused: { all: false, agents: ["boss"] } },
       says: "nothing: boss is paused",
     },
+    {
+      when: "it was parked for want of money and the limit was raised",
+      ledger: {
+        usdItem: 19,
+        parks: [{ row: "all", name: "usd_per_item", reason: "", until: null, since: NOW - 1000 }],
+      },
+      says: "run boss boss/implement/act:100",
+    },
     { when: "the item's money is spent", ledger: { usdItem: 20 }, says: "park usd_per_item" },
     { when: "the day's money is spent", ledger: { usdToday: 100 }, says: "park usd_per_day" },
   ])("$when → $says", check1);

@@ -12,7 +12,10 @@ export function limitsOf({ snapshot, ledger, policy, now }: Situation): Decision
   if (ledger.paused.all) {
     return { kind: "nothing", reason: "paused", lookAgainAt: null };
   }
-  const held = ledger.parks.find((park) => park.row === "all" && isHeld(park, now));
+  // A wait for a person is counted anew each time: a comment or more money ends it.
+  const held = ledger.parks.find(
+    ({ row, until }) => row === "all" && until !== null && until > now,
+  );
   if (held !== undefined) return { kind: "park", park: held };
   if (ledger.runs.filter(({ startedAt }) => startedAt >= since).length >= limits.runsPerItem) {
     const reason = "the runs of this item are used up; a comment here allows more";

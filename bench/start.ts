@@ -1,0 +1,82 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { readConversation, say, use } from "../demo/model/conversation.ts";
+import type { LogLine } from "../demo/scenario/service.ts";
+import { REPO } from "../demo/scenario/widgets.ts";
+import { startWorld } from "../demo/scenario/world.ts";
+
+const ISSUES = 20;
+const PATIENCE_MS = 30_000;
+
+/** Milliseconds from the delivery of one assignment to what followed. */
+interface Timing {
+  readonly started: number;
+  readonly asked: number;
+}
+
+/**
+ * How long it takes from a delivery to the CLI's start, and how much of the way to the first
+ * question to the model that is: everything before the start is ours (durable record, reading the
+ * forge, deciding, clone, prompt), the rest is the CLI's own.
+ */
+async function main(): Promise<void> {
+  const dir = await mkdtemp(join(tmpdir(), "claude-hooks-bench-"));
+  const firstRequest = new Map<number, number>();
+  const lines: LogLine[] = [];
+  const world = await startWorld({
+    dir,
+    sandbox: "bwrap",
+    sweepSeconds: 3600,
+    modelKey: "sk-scripted-model",
+    onLog: (line) => lines.push(line),
+    respond: (request) => {
+      const talk = readConversation(request);
+      if (talk === null) return say("ok");
+      if (talk.calls.length > 0) return say("asked");
+      firstRequest.set(talk.number, Date.now());
+      return use("mcp__forge__ask_human", { question: "Which one?" });
+    },
+  });
+  try {
+    const timings: Timing[] = [];
+    for (let number = 1; number <= ISSUES; number += 1) {
+      const issue = { title: `Question ${number}`, body: "?", assignees: ["boss"] };
+      await world.api("alice", "POST", `/repos/${REPO}/issues`, issue);
+      const find = (msg: string): LogLine | undefined =>
+        lines.find((line) => line.msg === msg && line["number"] === number);
+      await until(() => find("run ended") !== undefined);
+      const delivered = timeOf(find("delivery"));
+      timings.push({
+        started: timeOf(find("cli started")) - delivered,
+        asked: (firstRequest.get(number) ?? Number.NaN) - delivered,
+      });
+    }
+    const started = median(timings.map((timing) => timing.started));
+    const asked = median(timings.map((timing) => timing.asked));
+    const ours = Math.round((100 * started) / asked);
+    console.log(`delivery → CLI started   p50 ${started} ms of ${ISSUES}`);
+    console.log(`delivery → first request p50 ${asked} ms; ours ${ours} %`);
+  } finally {
+    await world.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+function timeOf(line: LogLine | undefined): number {
+  return Date.parse(String(line?.["time"]));
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  const end = Date.now() + PATIENCE_MS;
+  while (!condition()) {
+    if (Date.now() > end) throw new Error("the service did not get there in time");
+    await Bun.sleep(5);
+  }
+}
+
+await main();
