@@ -1,13 +1,14 @@
 import type { GoOn, RunOrder } from "./decision.ts";
-import { agentOf, stillHasWork } from "./people.ts";
+import { stillHasWork } from "./people.ts";
 import type { Policy } from "./policy.ts";
+import { isReviewWithdrawn } from "./review-request.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 /**
  * Whether a living run may go on. It may not when the issue or pull request was closed by others,
  * the agent was unassigned or its review request withdrawn, everything is paused, or, for review
  * and merge, the head is no longer the one given to it. What the run itself did never ends it:
- * `done` says that its effect on the forge is already made.
+ * `done` says that its effect on the forge is already made, which moves heads and removes requests.
  */
 export function mayGoOn(
   order: RunOrder,
@@ -15,7 +16,6 @@ export function mayGoOn(
 ): GoOn {
   const { snapshot, policy } = state;
   if (state.paused) return no("paused");
-  if (state.done) return { ok: true };
   const agent = policy.agents.find(({ name }) => name === order.agent);
   if (agent === undefined) return no(`${order.agent} is no longer configured`);
   const { pull } = snapshot;
@@ -28,24 +28,15 @@ export function mayGoOn(
       : no(`${agent.name} was unassigned`);
   }
   if (pull === null || pull.state !== "open") return no("the pull request was closed");
+  if (state.done) return { ok: true };
   if (order.skill === "review" || order.skill === "merge") {
     if (pull.headSha !== order.headSha) return no("the pull request has a new head");
-    if (order.skill === "review" && requestWithdrawn(order, snapshot, policy)) {
+    if (order.skill === "review" && isReviewWithdrawn(agent.login, snapshot, policy)) {
       return no("the review request was withdrawn");
     }
     return { ok: true };
   }
   return stillHasWork(agent, snapshot, policy) ? { ok: true } : no(`${agent.name} was unassigned`);
-}
-
-function requestWithdrawn(order: RunOrder, snapshot: Snapshot, policy: Policy): boolean {
-  const login = policy.agents.find(({ name }) => name === order.agent)?.login.toLowerCase();
-  const last = snapshot.acts.findLast(
-    (act) =>
-      (act.kind === "review_requested" || act.kind === "review_request_removed") &&
-      act.subject?.login.toLowerCase() === login,
-  );
-  return last?.kind === "review_request_removed" && agentOf(last.actor, policy) === undefined;
 }
 
 function no(reason: string): GoOn {

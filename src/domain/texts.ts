@@ -1,13 +1,15 @@
 import type { Ledger, RunRecord } from "./ledger.ts";
 import { isPermitted } from "./people.ts";
 import type { Policy } from "./policy.ts";
-import type { Comment, Snapshot } from "./snapshot.ts";
+import type { Account, Comment, Snapshot } from "./snapshot.ts";
 
 /** The name of a text in a run's list of what its prompt has shown. */
 export const textId = {
   comment: (id: number): string => `comment:${id}`,
   review: (id: number): string => `review:${id}`,
   line: (id: number): string => `line:${id}`,
+  /** An act is no text, but a prompt that was made after it knows of it. */
+  act: (id: number): string => `act:${id}`,
 };
 
 /** A run that needs no repeating: it did its work, asked a question or declined. */
@@ -15,13 +17,47 @@ export function isFulfilled(run: RunRecord): boolean {
   return run.outcome === "succeeded" || run.outcome === "asked" || run.outcome === "declined";
 }
 
-/** Every text a fulfilled run of this agent was shown: a run consumes what it has read. */
-export function consumedBy(agent: string, ledger: Ledger): ReadonlySet<string> {
+/**
+ * Every text a fulfilled run of this agent was shown: a run consumes what it has read. With
+ * `workedOn` a question does not count: what it was asked about is still to be done.
+ */
+export function consumedBy(
+  agent: string,
+  ledger: Ledger,
+  how: "read" | "workedOn" = "read",
+): ReadonlySet<string> {
   const seen = new Set<string>();
   for (const run of ledger.runs) {
-    if (run.agent === agent && isFulfilled(run)) for (const id of run.shown) seen.add(id);
+    if (run.agent !== agent || !isFulfilled(run)) continue;
+    if (how === "workedOn" && run.outcome === "asked") continue;
+    for (const id of run.shown) seen.add(id);
   }
   return seen;
+}
+
+/**
+ * Whether the run knew of everything permitted people have done by now. Rounds, failures and runs
+ * are counted since a person's last act in this way, because two machines' clocks cannot be compared.
+ */
+export function knewEverything(
+  run: RunRecord,
+  { snapshot, policy }: { snapshot: Snapshot; policy: Policy },
+): boolean {
+  const byPerson = ({ author }: { author: Account }): boolean =>
+    isPermitted(author, snapshot, policy);
+  const newest = [
+    ids(snapshot.comments.filter(byPerson), textId.comment),
+    ids((snapshot.pull?.reviews ?? []).filter(byPerson), textId.review),
+    ids(
+      snapshot.acts.filter(({ actor }) => isPermitted(actor, snapshot, policy)),
+      textId.act,
+    ),
+  ];
+  return newest.every((id) => id === null || run.shown.includes(id));
+}
+
+function ids(rows: readonly { id: number }[], name: (id: number) => string): string | null {
+  return rows.length === 0 ? null : name(Math.max(...rows.map(({ id }) => id)));
 }
 
 /** Comments of permitted people that no fulfilled run of this agent has read, oldest first. */

@@ -1,4 +1,4 @@
-import { agentOf, agentsWith, isAssigned, isPermitted, mentions } from "./people.ts";
+import { agentsWith, isAssigned, isPermitted, mentions } from "./people.ts";
 import type { Policy, PolicyAgent } from "./policy.ts";
 import type { Account, Act, Snapshot } from "./snapshot.ts";
 
@@ -80,7 +80,9 @@ function candidates(agent: PolicyAgent, snapshot: Snapshot, policy: Policy): rea
       }
     }
   }
-  if (found.length === 0) return found;
+  // Being assigned is what counts; what started it may have been taken back meanwhile.
+  const isGiven = found.length > 0;
+  if (!isGiven) return found;
   for (const act of ownActs) {
     if (act.kind === "reopened") add(fromAct(act, `${act.actor.login} reopened the issue`));
   }
@@ -95,7 +97,22 @@ function candidates(agent: PolicyAgent, snapshot: Snapshot, policy: Policy): rea
       });
     }
   }
-  return found;
+  return found.filter((trigger) => !isTakenBack(trigger, agent, ownActs));
+}
+
+/** Closing the issue or unassigning the agent takes back every trigger before it: only a newer one counts. */
+function isTakenBack(
+  trigger: Omit<Trigger, "agent">,
+  agent: PolicyAgent,
+  acts: readonly Act[],
+): boolean {
+  const taken = newest(
+    acts,
+    (act) => act.kind === "closed" || (act.kind === "unassigned" && isSubject(act, agent)),
+  );
+  if (taken === undefined) return false;
+  const own = acts.find((act) => trigger.id === `act:${act.id}`);
+  return own === undefined ? trigger.at < taken.at || trigger.id === "created" : own.id < taken.id;
 }
 
 function labelledAgent(snapshot: Snapshot, policy: Policy): Assignment | null {
@@ -120,20 +137,4 @@ function isSubject(act: Act, agent: PolicyAgent): boolean {
 
 function newest(acts: readonly Act[], wanted: (act: Act) => boolean): Act | undefined {
   return acts.filter(wanted).at(-1);
-}
-
-/** When a permitted person last did anything on the item: rounds and refusals are counted since then. */
-export function lastPersonalAct(snapshot: Snapshot, policy: Policy): number {
-  const times = [
-    ...snapshot.acts.filter((act) => byPerson(act.actor)).map((act) => act.at),
-    ...snapshot.comments.filter((text) => byPerson(text.author)).map((text) => text.createdAt),
-    ...(snapshot.pull?.reviews ?? [])
-      .filter((review) => byPerson(review.author))
-      .map((review) => review.submittedAt),
-  ];
-  return Math.max(0, ...times);
-
-  function byPerson(account: Account): boolean {
-    return agentOf(account, policy) === undefined && isPermitted(account, snapshot, policy);
-  }
 }

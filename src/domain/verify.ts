@@ -37,8 +37,8 @@ export function verify(
       if (
         pull !== null &&
         agentOf(pull.author, policy)?.name === order.agent &&
-        pushedSha !== null &&
-        pull.headSha === pushedSha
+        // Somebody may have pushed since: then the record of the effect tells that it was made.
+        (done("open_pull_request") || (pushedSha !== null && pull.headSha === pushedSha))
       ) {
         return fulfilled("succeeded");
       }
@@ -46,9 +46,7 @@ export function verify(
     case "address-review":
     case "fix-checks":
     case "update-branch": {
-      if (pull !== null && done("hand_in") && (pushedSha === null || pull.headSha === pushedSha)) {
-        return fulfilled("succeeded");
-      }
+      if (pull !== null && done("hand_in")) return fulfilled("succeeded");
       return unlessAsked("no_effect");
     }
     case "review": {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { decide } from "../../src/domain/decide.ts";
 import type { Ledger, RunRecord } from "../../src/domain/ledger.ts";
+import { mayGoOn } from "../../src/domain/may-go-on.ts";
 import type { Act, Comment, Pull, Review, Snapshot } from "../../src/domain/snapshot.ts";
 import {
   act,
@@ -148,7 +149,8 @@ test("nothing a stranger writes, reviews or does changes what is run", () => {
     fc.property(someSnapshot, someLedger, (snapshot, ledger) => {
       // An assignee that only a stranger's act explains is nobody's trigger either way.
       fc.pre(snapshot.author !== mallory);
-      fc.pre(!snapshot.acts.some(({ kind, actor }) => kind === "assigned" && actor === mallory));
+      // And no forge lets somebody without write access (un)assign.
+      fc.pre(!snapshot.acts.some(({ kind, actor }) => /assigned/u.test(kind) && actor === mallory));
       const withStranger = decideOn(snapshot, ledger);
       const without = decideOn(strip(snapshot), ledger);
       if (withStranger.kind === "run") expect(without).toEqual(withStranger);
@@ -181,6 +183,20 @@ test("a fulfilled order is never given again, and no agent is put to work on its
       });
       if (again.kind === "run") expect(again.order.fingerprint).not.toBe(order.fingerprint);
       expect(order.asked?.person.login).not.toBe(order.agent);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test("a run that is decided may go on in the same state: no order ends before it begins", () => {
+  fc.assert(
+    fc.property(someSnapshot, someLedger, (snapshot, ledger) => {
+      const decision = decideOn(snapshot, ledger);
+      if (decision.kind !== "run") return;
+      const policy = policyWith();
+      expect(mayGoOn(decision.order, { snapshot, policy, paused: false, done: false })).toEqual({
+        ok: true,
+      });
     }),
     { numRuns: 1000 },
   );

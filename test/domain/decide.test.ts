@@ -203,6 +203,39 @@ describe("implement", () => {
       says: "nothing: boss has done that: implement succeeded",
     },
     {
+      when: "a person took it back by closing, and a stranger reopened it",
+      snapshot: {
+        acts: [
+          act({ subject: boss }),
+          act({ id: 101, kind: "closed" }),
+          act({ id: 102, kind: "reopened", actor: mallory }),
+        ],
+      },
+      says: "nothing: mallory may not start work here",
+    },
+    {
+      when: "a person closed and reopened it",
+      snapshot: {
+        acts: [
+          act({ subject: boss }),
+          act({ id: 101, kind: "closed" }),
+          act({ id: 102, kind: "reopened" }),
+        ],
+      },
+      says: "run boss boss/implement/act:102",
+    },
+    {
+      when: "a permitted person unassigned and somebody else assigned",
+      snapshot: {
+        acts: [
+          act({ subject: boss }),
+          act({ id: 101, kind: "unassigned", subject: boss }),
+          act({ id: 102, actor: mallory, subject: boss }),
+        ],
+      },
+      says: "nothing: mallory may not start work here",
+    },
+    {
       when: "everything is paused",
       ledger: { paused: { all: true, agents: [] } },
       says: "nothing: paused",
@@ -293,7 +326,7 @@ describe("address-review", () => {
       when: "a fulfilled run has read it and the head is reviewed again",
       snapshot: { pull: pullWith({ headSha: HEAD2, reviews: [REJECTED] }) },
       ledger: { runs: [...DONE, runRecord({ skill: "address-review", shown: ["review:900"] })] },
-      says: `run reviewer reviewer/review/${HEAD2}/policy`,
+      says: `run reviewer reviewer/review/${HEAD2}/policy:900`,
     },
     {
       when: "boss lost the issue",
@@ -359,6 +392,49 @@ describe("review", () => {
       ledger: { runs: DONE },
       policy: { review: "requested" },
       says: "nothing: merge gate: 1 approval(s) of exactly this head needed",
+    },
+    {
+      when: "a person withdrew the request",
+      snapshot: {
+        pull: pullWith(),
+        acts: [
+          ...requested,
+          act({ id: 201, kind: "review_request_removed", number: 2, subject: reviewer }),
+        ],
+      },
+      ledger: { runs: DONE },
+      says: "nothing: a person withdrew the review request of reviewer",
+    },
+    {
+      when: "the reviewer asked and a person answered",
+      snapshot: { pull: pullWith(), comments: [comment({ number: 2 })] },
+      ledger: {
+        runs: [
+          ...DONE,
+          runRecord({
+            agent: "reviewer",
+            skill: "review",
+            outcome: "asked",
+            fingerprint: `reviewer/review/${HEAD}/policy`,
+          }),
+        ],
+      },
+      says: `run reviewer reviewer/review/${HEAD}/policy+500`,
+    },
+    {
+      when: "a head that was judged before comes back",
+      snapshot: { pull: pullWith({ reviews: [review({ commitId: HEAD2 })] }) },
+      ledger: {
+        runs: [
+          ...DONE,
+          runRecord({
+            agent: "reviewer",
+            skill: "review",
+            fingerprint: `reviewer/review/${HEAD}/policy`,
+          }),
+        ],
+      },
+      says: `run reviewer reviewer/review/${HEAD}/policy:900`,
     },
     {
       when: "it was asked before its last review",
@@ -466,6 +542,42 @@ describe("merge", () => {
         ],
       },
       says: "nothing: code-lead has done that: merge declined",
+    },
+    {
+      when: "code-lead declined and a person asks again",
+      snapshot: { pull: approved, comments: [comment({ number: 2, body: "Please merge." })] },
+      ledger: {
+        runs: [
+          ...DONE,
+          runRecord({
+            agent: "code-lead",
+            skill: "merge",
+            outcome: "declined",
+            fingerprint: `code-lead/merge/${HEAD}`,
+          }),
+        ],
+      },
+      says: `run code-lead code-lead/merge/${HEAD}+500`,
+    },
+    {
+      when: "a person asks not to merge a person's pull request",
+      snapshot: {
+        kind: "pull",
+        assignees: [],
+        pull: pullWith({ author: alice, reviews: [review()] }),
+        comments: [comment({ body: "@code-lead please do not merge this" })],
+      },
+      says: "nothing: not built: respond",
+    },
+    {
+      when: "a person asks to merge a person's pull request",
+      snapshot: {
+        kind: "pull",
+        assignees: [],
+        pull: pullWith({ author: alice, reviews: [review()] }),
+        comments: [comment({ body: "@code-lead merge" })],
+      },
+      says: `run code-lead code-lead/merge/${HEAD}`,
     },
     {
       when: "a person's own pull request is approved and nobody asked for the merge",

@@ -55,9 +55,16 @@ test.each<Case>([
   },
   { when: "everything is paused", order: ORDER, paused: true, answer: "paused" },
   {
-    when: "the issue was closed by what the run itself did",
+    when: "the issue was closed although it has asked a question",
     order: ORDER,
     snapshot: { state: "closed" },
+    done: true,
+    answer: "the issue was closed",
+  },
+  {
+    when: "its own push moved the head",
+    order: REVIEW,
+    snapshot: { pull: pullWith({ headSha: HEAD2 }) },
     done: true,
     answer: "yes",
   },

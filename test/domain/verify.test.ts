@@ -82,11 +82,18 @@ test.each<Case>([
   },
   { when: "it only pushed", skill: "address-review", pushed: HEAD, says: "no_effect" },
   {
-    when: "its push is not the head",
+    when: "it handed in and somebody pushed since",
     skill: "address-review",
     effects: [effect("hand_in")],
     pushed: HEAD2,
-    says: "no_effect",
+    says: "succeeded",
+  },
+  {
+    when: "it opened the pull request and somebody pushed since",
+    skill: "implement",
+    effects: [effect("open_pull_request")],
+    pushed: HEAD2,
+    says: "succeeded",
   },
   {
     when: "its review of this head is there",

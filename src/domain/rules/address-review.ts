@@ -1,8 +1,7 @@
 import { agentOf, isPermitted, stillHasWork } from "../people.ts";
 import type { PolicyAgent } from "../policy.ts";
 import type { Review } from "../snapshot.ts";
-import { consumedBy, textId } from "../texts.ts";
-import { lastPersonalAct } from "../trigger.ts";
+import { consumedBy, knewEverything, textId } from "../texts.ts";
 import { verdicts } from "../verdicts.ts";
 import { type Answer, pass, type Situation } from "./row.ts";
 
@@ -52,7 +51,7 @@ export function addressReview(situation: Situation): Answer {
 function openDemands(author: PolicyAgent, situation: Situation): readonly Review[] {
   const { snapshot, ledger, policy } = situation;
   if (snapshot.pull === null) return [];
-  const seen = consumedBy(author.name, ledger);
+  const seen = consumedBy(author.name, ledger, "workedOn");
   return verdicts(snapshot.pull).filter((review) => {
     if (review.state !== "REQUEST_CHANGES" || seen.has(textId.review(review.id))) return false;
     const agent = agentOf(review.author, policy);
@@ -66,13 +65,12 @@ function demandId(review: Review): string {
   return lines === "" ? `${review.id}` : `${review.id}(${lines})`;
 }
 
-function roundsSincePerson(author: PolicyAgent, { snapshot, ledger, policy }: Situation): number {
-  const since = lastPersonalAct(snapshot, policy);
-  return ledger.runs.filter(
+function roundsSincePerson(author: PolicyAgent, situation: Situation): number {
+  return situation.ledger.runs.filter(
     (run) =>
       run.agent === author.name &&
       run.skill === "address-review" &&
       run.outcome === "succeeded" &&
-      run.startedAt >= since,
+      knewEverything(run, situation),
   ).length;
 }

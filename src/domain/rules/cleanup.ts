@@ -15,7 +15,7 @@ export function cleanup({ snapshot, ledger, policy }: Situation): Decision | nul
   if (pull === null || pull.state === "open" || pull.endedAt === null) return null;
   const { endedAt } = pull;
   const askedAgain = assignments(snapshot, policy).some(
-    ({ agent }) => (triggerFor(agent, snapshot, policy)?.at ?? 0) > endedAt,
+    ({ agent }) => (triggerFor(agent, snapshot, policy)?.at ?? 0) >= endedAt,
   );
   if (askedAgain) return null;
   return { kind: "cleanup", reason: `pull request #${pull.number} has ended` };

@@ -1,7 +1,6 @@
 import type { AskedAt } from "../decision.ts";
 import { agentOf, isPermitted } from "../people.ts";
 import type { PolicyAgent } from "../policy.ts";
-import { isFulfilled, unreadComments } from "../texts.ts";
 import { assignments, type Trigger, triggerFor } from "../trigger.ts";
 import { type Answer, pass, type Situation } from "./row.ts";
 
@@ -19,16 +18,15 @@ export function implement(situation: Situation): Answer {
   if (!isPermitted(trigger.person, snapshot, policy)) {
     return pass(`${trigger.person.login} may not start work here`);
   }
-  if (ours && pull.endedAt !== null && pull.endedAt >= trigger.at) {
+  if (ours && pull.endedAt !== null && pull.endedAt > trigger.at) {
     return pass(`pull request #${pull.number} has ended and nobody asked again since`);
   }
-  const answers = answersTo(agent, trigger, situation);
   return {
     kind: "order",
     order: {
       agent: agent.name,
       skill: "implement",
-      fingerprint: [`${agent.name}/implement/${trigger.id}`, ...answers].join("+"),
+      fingerprint: `${agent.name}/implement/${trigger.id}`,
       reason: trigger.words,
       asked: askedBy(trigger, snapshot.item.number),
       headSha: null,
@@ -43,21 +41,6 @@ export function implementer({ snapshot, policy }: Situation): PolicyAgent | null
     agent.skills.includes("implement"),
   );
   return able?.agent ?? null;
-}
-
-/** Comments that answer a question or end a park: only after one do they make a new order. */
-function answersTo(agent: PolicyAgent, trigger: Trigger, situation: Situation): readonly string[] {
-  const { ledger } = situation;
-  const asked = ledger.runs.some(
-    (run) =>
-      run.agent === agent.name &&
-      run.skill === "implement" &&
-      run.fingerprint.split("+")[0] === `${agent.name}/implement/${trigger.id}` &&
-      isFulfilled(run),
-  );
-  const parked = ledger.parks.some((park) => park.row === "implement" && park.until === null);
-  if (!asked && !parked) return [];
-  return unreadComments(agent.name, situation).map((comment) => `${comment.id}`);
 }
 
 function askedBy(trigger: Trigger, number: number): AskedAt {

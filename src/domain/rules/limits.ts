@@ -1,14 +1,14 @@
 import type { Decision } from "../decision.ts";
 import type { Park } from "../ledger.ts";
-import { lastPersonalAct } from "../trigger.ts";
+import { knewEverything } from "../texts.ts";
 import type { Situation } from "./row.ts";
 
 const DAY_MS = 86_400_000;
 
 /** Limits that hide every row: pause, runs and money per item, money per day. Null when none is reached. */
-export function limitsOf({ snapshot, ledger, policy, now }: Situation): Decision | null {
+export function limitsOf(situation: Situation): Decision | null {
+  const { ledger, policy, now } = situation;
   const { limits } = policy;
-  const since = lastPersonalAct(snapshot, policy);
   if (ledger.paused.all) {
     return { kind: "nothing", reason: "paused", lookAgainAt: null };
   }
@@ -17,7 +17,7 @@ export function limitsOf({ snapshot, ledger, policy, now }: Situation): Decision
     ({ row, until }) => row === "all" && until !== null && until > now,
   );
   if (held !== undefined) return { kind: "park", park: held };
-  if (ledger.runs.filter(({ startedAt }) => startedAt >= since).length >= limits.runsPerItem) {
+  if (ledger.runs.filter((run) => knewEverything(run, situation)).length >= limits.runsPerItem) {
     const reason = "the runs of this item are used up; a comment here allows more";
     return parkAll("runs_per_item", reason, null, now);
   }

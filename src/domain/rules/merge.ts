@@ -1,6 +1,7 @@
 import type { Park } from "../ledger.ts";
 import { mergeGate } from "../merge-gate.ts";
-import { agentOf, agentsWith, isPermitted, mentions } from "../people.ts";
+import { agentOf, agentsWith, mentions } from "../people.ts";
+import { unreadComments } from "../texts.ts";
 import { type Answer, pass, type Situation } from "./row.ts";
 
 const CHECKS_FIRST_MS = 20_000;
@@ -63,13 +64,12 @@ function nextLook(since: number, now: number): number {
   return now + Math.max(CHECKS_FIRST_MS, Math.min(now - since, 10 * 60_000));
 }
 
-function askedToMerge({ snapshot, policy }: Situation): boolean {
-  return agentsWith("merge", policy).some((agent) =>
-    snapshot.comments.some(
-      (comment) =>
-        isPermitted(comment.author, snapshot, policy) &&
-        mentions(comment.body, agent.login) &&
-        /\bmerge\b/iu.test(comment.body),
+/** A permitted person wrote `@code-lead merge`, and no merge run has taken it up yet. */
+function askedToMerge(situation: Situation): boolean {
+  return agentsWith("merge", situation.policy).some((agent) =>
+    unreadComments(agent.name, situation).some(
+      ({ body }) =>
+        mentions(body, agent.login) && /@[\w.-]+[ \t]+(?:please[ \t]+)?merge\b/iu.test(body),
     ),
   );
 }

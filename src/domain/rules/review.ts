@@ -1,6 +1,7 @@
 import { checksOf } from "../checks.ts";
 import { agentOf, agentsWith, isPermitted } from "../people.ts";
 import type { PolicyAgent } from "../policy.ts";
+import { isReviewWithdrawn } from "../review-request.ts";
 import type { Account, Pull } from "../snapshot.ts";
 import { lastReviewOf, verdictOf } from "../verdicts.ts";
 import { type Answer, pass, type Situation } from "./row.ts";
@@ -23,6 +24,10 @@ export function review(situation: Situation): Answer {
   const reasons: string[] = [];
   for (const agent of agentsWith("review", policy)) {
     if (agent.login.toLowerCase() === pull.author.login.toLowerCase()) continue;
+    if (isReviewWithdrawn(agent.login, snapshot, policy)) {
+      reasons.push(`a person withdrew the review request of ${agent.name}`);
+      continue;
+    }
     const request = requestOf(agent, pull, situation) ?? policyOf(agent, pull, situation);
     if (request === null) continue;
     const hindrance = hindranceOf(request, pull, situation);
@@ -70,10 +75,6 @@ function requestOf(agent: PolicyAgent, pull: Pull, situation: Situation): Reques
     ({ kind, actor }) => kind === "review_requested" && actor.login.toLowerCase() !== login,
   );
   if (act === undefined) return null;
-  const withdrawn = acts.some(
-    (other) => other.kind === "review_request_removed" && other.id > act.id,
-  );
-  if (withdrawn) return null;
   const last = lastReviewOf(agent, pull);
   // Times have whole seconds: the row of the request itself tells whether it came after the review.
   const pending = pull.reviews.some(
@@ -100,7 +101,8 @@ function policyOf(agent: PolicyAgent, pull: Pull, { policy }: Situation): Reques
   const verdict = verdictOf(agent, pull);
   if (verdict !== undefined && verdict.commitId === pull.headSha) return null;
   return {
-    id: "policy",
+    // A head that comes back after another verdict is to be judged again.
+    id: verdict === undefined ? "policy" : `policy:${verdict.id}`,
     person: null,
     words: `pull request #${pull.number} has a head without a review`,
   };

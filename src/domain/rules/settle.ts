@@ -1,7 +1,6 @@
 import type { Decision, RunOrder } from "../decision.ts";
 import type { RunRecord } from "../ledger.ts";
-import { isPermitted } from "../people.ts";
-import { isFulfilled, textId } from "../texts.ts";
+import { isFulfilled, knewEverything, unreadComments } from "../texts.ts";
 import { isHeld } from "./limits.ts";
 import type { Situation } from "./row.ts";
 
@@ -12,8 +11,9 @@ const RETRY_MOST_MS = 10 * 60_000;
  * What becomes of an order whose row holds: nothing if a run with its fingerprint is fulfilled, a
  * wait between attempts, a park after too many failures in a row, or the run.
  */
-export function settle(order: RunOrder, situation: Situation): Decision {
+export function settle(asked: RunOrder, situation: Situation): Decision {
   const { ledger, policy, now } = situation;
+  const order = withAnswers(asked, situation);
   const same = ledger.runs.filter((run) => run.fingerprint === order.fingerprint);
   const done = same.find(isFulfilled);
   if (done !== undefined) {
@@ -22,8 +22,8 @@ export function settle(order: RunOrder, situation: Situation): Decision {
   if (ledger.paused.agents.includes(order.agent)) return nothing(`${order.agent} is paused`);
   const park = ledger.parks.find((held) => held.row === order.skill && isHeld(held, now));
   if (park !== undefined && park.until !== null) return { kind: "park", park };
-  const failures = failuresInARow(same, newestComment(situation));
-  if (failures >= policy.limits.failures) {
+  const failed = same.filter((run) => hasFailed(run) && knewEverything(run, situation));
+  if (failed.length >= policy.limits.failures) {
     return {
       kind: "park",
       park: park ?? {
@@ -35,31 +35,34 @@ export function settle(order: RunOrder, situation: Situation): Decision {
       },
     };
   }
-  const last = same.at(-1);
-  if (last !== undefined && failures > 0 && last.endedAt !== null) {
-    const next = last.endedAt + Math.min(RETRY_FIRST_MS * 3 ** (failures - 1), RETRY_MOST_MS);
+  const endedAt = failed.at(-1)?.endedAt ?? null;
+  if (endedAt !== null) {
+    const next = endedAt + Math.min(RETRY_FIRST_MS * 3 ** (failed.length - 1), RETRY_MOST_MS);
     if (next > now) {
-      return nothing(`attempt ${failures + 1} of ${policy.limits.failures} waits`, next);
+      return nothing(`attempt ${failed.length + 1} of ${policy.limits.failures} waits`, next);
     }
   }
   return { kind: "run", order };
 }
 
 /**
- * Failures of this order that knew everything people have said by now: a permitted comment starts
- * the count anew, and needs no comparing of clocks.
+ * A question or a refusal to merge ends an order until a permitted person says something: the ids
+ * of what was said make it a new one.
  */
-function failuresInARow(runs: readonly RunRecord[], newest: string | null): number {
-  return runs.filter(
-    ({ outcome, shown }) =>
-      (outcome === "failed" || outcome === "timed_out" || outcome === "stalled") &&
-      (newest === null || shown.includes(newest)),
-  ).length;
+function withAnswers(order: RunOrder, situation: Situation): RunOrder {
+  const waits = situation.ledger.runs.some(
+    (run) =>
+      run.agent === order.agent &&
+      (run.fingerprint === order.fingerprint ||
+        run.fingerprint.startsWith(`${order.fingerprint}+`)) &&
+      (run.outcome === "asked" || run.outcome === "declined"),
+  );
+  const answers = waits ? unreadComments(order.agent, situation).map(({ id }) => `${id}`) : [];
+  return { ...order, fingerprint: [order.fingerprint, ...answers].join("+") };
 }
 
-function newestComment({ snapshot, policy }: Situation): string | null {
-  const comment = snapshot.comments.findLast(({ author }) => isPermitted(author, snapshot, policy));
-  return comment === undefined ? null : textId.comment(comment.id);
+function hasFailed({ outcome }: RunRecord): boolean {
+  return outcome === "failed" || outcome === "timed_out" || outcome === "stalled";
 }
 
 function nothing(reason: string, lookAgainAt: number | null = null): Decision {
