@@ -11,6 +11,7 @@ import { type Config, policyFor, repositoryFor, secretsOf } from "./config/confi
 import { loadConfig } from "./config/load-config.ts";
 import { formatProblem } from "./config/problem.ts";
 import type { Policy } from "./domain/policy.ts";
+import { digestOf } from "./domain/seen.ts";
 import type { ItemRef } from "./domain/snapshot.ts";
 import { createForge } from "./forge/create-forge.ts";
 import { createEgress } from "./gateway/create-egress.ts";
@@ -25,7 +26,7 @@ import { createLog, standardError } from "./observe/log.ts";
 import { createMetrics } from "./observe/metrics.ts";
 import { createRedactor } from "./observe/redactor.ts";
 import type { Log } from "./ports/observe.ts";
-import type { Store } from "./ports/store.ts";
+import type { ItemRow, Page, Store } from "./ports/store.ts";
 import type { AgentSettings, RepositorySettings, RunDependencies } from "./run/dependencies.ts";
 import { endOrphans } from "./run/end-orphans.ts";
 import { executeRun } from "./run/execute-run.ts";
@@ -45,6 +46,7 @@ const EXIT_DONE = 0;
 const EXIT_USAGE = 2;
 const SHUTDOWN_MS_MAX = 18_000;
 const WAITING_REFRESH_MS = 200;
+const ITEMS_PAGE = 200;
 /** A unix socket's path holds less than 108 bytes; the names in this directory take up to 30. */
 const SOCKET_DIR_LENGTH_MAX = 70;
 const OWN_SKILLS = fileURLToPath(new URL("../skills", import.meta.url));
@@ -221,6 +223,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   });
   store.onWake(() => loop.wake());
   await store.work.reap(owner);
+  await noticeNewConfig(store, config);
 
   let closing = false;
   let waiting = 0;
@@ -280,12 +283,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
       resume: async (scope) => {
         await store.work.pause(scope, false);
         // What was decided while paused is asked again now, not at the next sweep.
-        const items = await store.work.localItems();
-        const marks = items.map(({ repo, number }) => ({
-          repo,
-          target: { kind: "number" as const, number },
-        }));
-        await store.work.mark(marks, true);
+        await markAgain(store, ({ reason }) => reason.endsWith("paused"));
       },
     },
     status: () => ({ deliveries: deliveries.counts() }),
@@ -385,6 +383,30 @@ function agentSettings(config: Config, name: string): AgentSettings {
   const { host } = new URL(config.forge.url);
   const email = agent.git.email ?? `${agent.login}@noreply.${host.replace(/:\d+$/u, "")}`;
   return { model: agent.model, identity: { name: agent.git.name, email } };
+}
+
+/** Marks every known item whose row says so, page by page. */
+async function markAgain(store: Store, isWanted: (row: ItemRow) => boolean): Promise<void> {
+  let before: string | null = null;
+  do {
+    const page: Page<ItemRow> = await store.work.items(ITEMS_PAGE, before);
+    const marks = page.rows.filter(isWanted).map(({ repo, number }) => ({
+      repo,
+      target: { kind: "number" as const, number },
+    }));
+    await store.work.mark(marks, true);
+    before = page.next;
+  } while (before !== null);
+}
+
+/** A changed configuration may decide otherwise: everything is looked at again, also what had ended long ago. */
+async function noticeNewConfig(store: Store, config: Config): Promise<void> {
+  const { agents, repositories, limits } = config.document;
+  const digest = digestOf(JSON.stringify({ agents, repositories, limits }));
+  if ((await store.meta.get("config")) === digest) return;
+  await store.meta.set("sweep:since", "0");
+  await markAgain(store, () => true);
+  await store.meta.set("config", digest);
 }
 
 /** The name under which this state directory holds leases: the same after every restart. */

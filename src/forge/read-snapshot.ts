@@ -116,6 +116,8 @@ async function newestPull(
         headBranchOf(row) === branch && row.user?.login.toLowerCase() === author.toLowerCase(),
     ),
   );
+  const open = found.findLast((row) => row.state === "open");
+  if (open !== undefined) return open;
   const newest = Math.max(0, ...query.pulls, ...found.map((row) => row.number));
   if (newest === 0) return null;
   return found.find((row) => row.number === newest) ?? (await readPullRow(caller, repo, newest));

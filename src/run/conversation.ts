@@ -18,8 +18,6 @@ export interface ConversationEnd {
   readonly end: AgentEnd;
   readonly finding: Finding;
   readonly sessionId: string;
-  readonly began: boolean;
-  readonly usdTotal: number;
 }
 
 /**
@@ -39,15 +37,10 @@ export async function converse(
   let ask = { sessionId: first.sessionId, resume: first.resume, prompt: first.prompt };
   let mayStartFresh = first.resume;
   let mayNudge = true;
-  let began = false;
-  let usdTotal = 0;
   for (;;) {
     const report = await steps.ask(ask);
-    began ||= report.began;
-    usdTotal = Math.max(usdTotal, report.usdTotal);
     if (report.end.kind === "session_lost" && mayStartFresh && !steps.isStopped()) {
       mayStartFresh = false;
-      usdTotal = 0;
       ask = { ...(await steps.startFresh()), resume: false };
       continue;
     }
@@ -58,7 +51,7 @@ export async function converse(
       ask = { sessionId: ask.sessionId, resume: true, prompt: first.nudge(finding) };
       continue;
     }
-    return { end: report.end, finding, sessionId: ask.sessionId, began, usdTotal };
+    return { end: report.end, finding, sessionId: ask.sessionId };
   }
 }
 

@@ -13,7 +13,10 @@ import { composeForRun, type RunPrompt } from "./prompt-for-run.ts";
 import { type RunWatch, watchRun } from "./watch-run.ts";
 import { prepareWorkspace } from "./workspace.ts";
 
-const NOT_STARTED_RETRY_MS = 30_000;
+/** The forge or git did not do what a run needs before it can begin. */
+const NOT_STARTED = { name: "not_started", reason: "the run could not be prepared", ms: 30_000 };
+/** The state changed between the decision and the run: the next decision knows more. */
+const OVERTAKEN = { name: "overtaken", reason: "the state has changed", ms: 5000 };
 
 /**
  * Executes one claimed order from workspace to outcome and gives the claim back, whatever happens.
@@ -31,10 +34,10 @@ export async function executeRun(
     return;
   }
   const watch = watchRun(claim, deps, { settings, shutdown });
-  let after: { notBefore: number | null; park: Park | null } = { notBefore: null, park: null };
+  let park: Park | null = null;
   try {
     const frame = await prepare(deps, { claim, settings, agent, watch });
-    if (frame !== null) after = await performRun(deps, frame);
+    park = frame === null ? wait(deps, claim, OVERTAKEN) : await performRun(deps, frame);
   } catch (error) {
     const known = error instanceof ForgeFailure || error instanceof GitFailure;
     const reason = known ? `${error.name}: ${error.message}` : String(error);
@@ -42,10 +45,10 @@ export async function executeRun(
       ...runFields(claim),
       reason,
     });
-    after = { notBefore: deps.now() + NOT_STARTED_RETRY_MS, park: null };
+    park = wait(deps, claim, NOT_STARTED);
   } finally {
     await watch.end();
-    await deps.store.work.settleRun(claim, after);
+    await deps.store.work.settleRun(claim, { notBefore: null, park });
   }
 }
 
@@ -61,7 +64,9 @@ async function prepare(
   const answer = mayGoOn(order, { snapshot, policy, paused: false, done: false });
   if (!answer.ok) return null;
   const run = deps.newId();
-  const prepared = await prepareWorkspace(deps, { item, order, run, snapshot, settings });
+  const { signal } = watch;
+  const prepared = await prepareWorkspace(deps, { item, order, run, snapshot, settings, signal });
+  if (watch.stopped() !== null) return null;
   const ledger = await deps.store.ledger.read(item);
   const key = sessionKey(agent.name, item.repo, item.number);
   const stored = await deps.store.sessions.get(key);
@@ -112,4 +117,14 @@ function sessionFor(
     tainted: (kept?.tainted ?? false) || prompt.tainted,
     usdTotal: kept?.usdTotal ?? 0,
   };
+}
+
+/** A wait of the run's own row: everything else about the item goes on. */
+function wait(
+  deps: RunDependencies,
+  { order }: RunClaim,
+  why: { name: string; reason: string; ms: number },
+): Park {
+  const now = deps.now();
+  return { row: order.skill, name: why.name, reason: why.reason, until: now + why.ms, since: now };
 }

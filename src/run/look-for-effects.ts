@@ -8,10 +8,14 @@ import type { Frame } from "./frame.ts";
 const LOOK_FOR_EFFECT_MS = 30_000;
 const LOOK_EVERY_MS = 1000;
 
-/** Looks at the forge; while an effect of the order is recorded but not shown yet, again for up to 30 s. */
+/**
+ * Looks at the forge; while an effect that would fulfil the order is recorded but not shown yet,
+ * again for up to 30 s. A run that has been stopped is looked at once: what it did all the same is
+ * found by the next decision, and whoever stopped it waits for its end.
+ */
 export async function lookForEffects(
   deps: RunDependencies,
-  { claim, settings }: Frame,
+  { claim, settings, watch }: Frame,
   context: EffectContext,
 ): Promise<Finding> {
   const prefix = `${claim.item.repo}#${claim.item.number}|${claim.order.fingerprint}|`;
@@ -30,7 +34,8 @@ export async function lookForEffects(
     } catch (error) {
       if (!(error instanceof ForgeFailure)) throw error;
     }
-    const worthWaiting = finding.kind === "unknown" || effects.length > 0;
+    const isUnderWay = effects.some(({ tool, state }) => tool !== "reply" && state !== "refused");
+    const worthWaiting = watch.stopped() === null && (finding.kind === "unknown" || isUnderWay);
     if (finding.kind === "fulfilled" || !worthWaiting || deps.now() > until) return finding;
     await wait(LOOK_EVERY_MS);
   }

@@ -16,10 +16,7 @@ import { composeForRun, type RunPrompt } from "./prompt-for-run.ts";
 const TURNS_MAX = 200;
 
 /** Talks with Claude in the prepared place, verifies on the forge, and writes the outcome. */
-export async function performRun(
-  deps: RunDependencies,
-  frame: Frame,
-): Promise<{ notBefore: number | null; park: Park | null }> {
+export async function performRun(deps: RunDependencies, frame: Frame): Promise<Park | null> {
   const { claim, run, settings, session, plan, prompt, watch, log } = frame;
   const startedAt = deps.now();
   log.info(plan.kind === "start" ? "starting session" : "resuming session", {
@@ -65,8 +62,24 @@ export async function performRun(
       skill: claim.order.skill,
       now: deps.now(),
     });
-    await finish(deps, { ...frame, session: current }, { verdict, ended, door, startedAt });
-    return { notBefore: verdict.park?.until ?? null, park: verdict.park };
+    await finish(deps, { ...frame, session: current }, { verdict, door, startedAt });
+    return verdict.park;
+  } catch (error) {
+    // A run that has begun is ended, whatever broke: a row without an end would count as alive.
+    await finish(
+      deps,
+      { ...frame, session: current },
+      {
+        verdict: {
+          outcome: "failed",
+          reason: "the service broke while carrying it out",
+          park: null,
+        },
+        door,
+        startedAt,
+      },
+    );
+    throw error;
   } finally {
     await door.close();
     await egress?.close();
@@ -102,6 +115,7 @@ async function askAgent(
     },
     {
       spawned: async (process) => {
+        watch.alive();
         await deps.store.runs.spawned(run, process);
         log.info("cli started", { pid: process.pid });
       },
@@ -111,7 +125,7 @@ async function askAgent(
       },
       call: async (call) => {
         const answer = await effects.call(call);
-        if (answer.ok && call.tool !== "reply") watch.effectDone();
+        if (answer.ok && call.tool !== "reply" && call.tool !== "ask_human") watch.effectDone();
         return answer;
       },
     },
@@ -155,16 +169,14 @@ async function finish(
   frame: Frame,
   result: {
     verdict: Verdict;
-    ended: Awaited<ReturnType<typeof converse>>;
     door: GatewayDoor;
     startedAt: number;
   },
 ): Promise<void> {
   const { run, session, agent, claim, plan, log } = frame;
-  const { verdict, ended, door, startedAt } = result;
-  const { tokens, usd: metered } = door.meter();
-  // The CLI's total carries over on resume; a killed CLI reported none, then the gateway's count holds.
-  const usd = ended.usdTotal > 0 ? Math.max(0, ended.usdTotal - session.usdTotal) : metered;
+  const { verdict, door, startedAt } = result;
+  // Counted by the gateway, not told by the CLI: an agent with a shell could speak in its place.
+  const { tokens, usd } = door.meter();
   const endedAt = deps.now();
   await deps.store.runs.end({
     id: run,

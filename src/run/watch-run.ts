@@ -19,7 +19,7 @@ export interface Stop {
 export interface RunWatch {
   readonly signal: AbortSignal;
   stopped(): Stop | null;
-  /** A sign of life of the CLI. */
+  /** A sign of life of the CLI; before the first one, while the place is set up, silence is no stall. */
   alive(): void;
   /** The run's own effect is made: what it did itself never ends it. */
   effectDone(): void;
@@ -39,11 +39,12 @@ export function watchRun(
   const controller = new AbortController();
   const ended = new AbortController();
   const startedAt = deps.now();
-  let heardAt = startedAt;
+  let heardAt: number | null = null;
   let stop: Stop | null = null;
   let isDone = false;
   let seenMark = claim.mark;
   let lookedAt = 0;
+  let isLooking = false;
   const loop = watch();
 
   return {
@@ -62,7 +63,7 @@ export function watchRun(
   };
 
   function halt(outcome: Stop["outcome"], reason: string): void {
-    if (stop !== null) return;
+    if (stop !== null || ended.signal.aborted) return;
     stop = { outcome, reason };
     deps.log.info("stopping run", { outcome, reason });
     controller.abort();
@@ -73,7 +74,6 @@ export function watchRun(
       try {
         await beat();
       } catch (error) {
-        // An unknown state ends nothing: only a 200 answer that shows it does.
         deps.log.warn("watching a run failed", { reason: String(error) });
       }
       await pauseFor(BEAT_MS, ended.signal);
@@ -86,14 +86,21 @@ export function watchRun(
     const { held, mark } = await deps.store.work.heartbeat(claim, LEASE_MS);
     if (!held) return halt("cancelled", "the lease was lost");
     if (now - startedAt > limits.runMinutes * 60_000) return halt("timed_out", "run_minutes");
-    if (now - heardAt > limits.stallMinutes * 60_000) return halt("stalled", "stall_minutes");
+    if (heardAt !== null && now - heardAt > limits.stallMinutes * 60_000) {
+      return halt("stalled", "stall_minutes");
+    }
     const paused = await isPaused();
     if (paused) return halt("cancelled", "paused");
-    if (mark === seenMark || now - lookedAt < LOOK_EVERY_MS) return;
+    if (isLooking || mark === seenMark || now - lookedAt < LOOK_EVERY_MS) return;
     lookedAt = now;
-    await look(mark);
+    isLooking = true;
+    // Not waited for: a forge that takes its time must not cost the lease.
+    void look(mark).finally(() => {
+      isLooking = false;
+    });
   }
 
+  /** Never rejects: an unknown state ends nothing, only an answer that shows it does. */
   async function look(mark: number): Promise<void> {
     try {
       const snapshot = await deps.readSnapshot(claim.item);
@@ -102,8 +109,8 @@ export function watchRun(
       const answer = mayGoOn(claim.order, { snapshot, policy, paused: false, done: isDone });
       if (!answer.ok) halt("cancelled", answer.reason);
     } catch (error) {
-      if (!(error instanceof ForgeFailure)) throw error;
-      deps.log.warn("no snapshot for a living run", { reason: error.message });
+      const reason = error instanceof ForgeFailure ? error.message : String(error);
+      deps.log.warn("no snapshot for a living run", { ...claim.item, reason });
     }
   }
 

@@ -5,10 +5,10 @@ import { agentBranch } from "../domain/resolve-item.ts";
 import { PROFILES } from "../domain/skill.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import type { Workspace } from "../ports/git.ts";
+import type { JailedCommand } from "../ports/jail.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 
 const SETUP_MS_MAX = 15 * 60_000;
-const SETUP_OUTPUT_MAX = 1_000_000;
 const SETUP_TAIL = 1500;
 
 /** A prepared place to work in, and what the agent is told about it. */
@@ -35,6 +35,8 @@ export async function prepareWorkspace(
     run: string;
     snapshot: Snapshot;
     settings: RepositorySettings;
+    /** Ends the set-up command: the run has been stopped. */
+    signal: AbortSignal;
   },
 ): Promise<PreparedWorkspace> {
   const { item, order, run, snapshot, settings } = frame;
@@ -75,9 +77,10 @@ async function runSetup(
     setup: string;
     workspace: Workspace;
     settings: RepositorySettings;
+    signal: AbortSignal;
   },
 ): Promise<string | null> {
-  const { item, order, setup, workspace, settings } = frame;
+  const { item, order, setup, workspace, settings, signal } = frame;
   const key = `setup:${item.repo}#${item.number}/${order.agent}`;
   const wanted = `${setup}\n${await deps.git.lockfileDigest(item, order.agent)}`;
   if (!workspace.fresh && (await deps.store.meta.get(key)) === wanted) return null;
@@ -95,23 +98,40 @@ async function runSetup(
       "/bin/sh",
       ["-c", setup],
     );
-    const result = await execa(command.file, [...command.args], {
-      cwd: command.cwd,
-      env: command.env,
-      extendEnv: false,
-      all: true,
-      reject: false,
-      timeout: SETUP_MS_MAX,
-      maxBuffer: SETUP_OUTPUT_MAX,
-      stdin: "ignore",
-    });
+    const result = await outputOf(command, signal);
     if (result.exitCode === 0) {
       await deps.store.meta.set(key, wanted);
       return null;
     }
+    if (signal.aborted) return "It was stopped.";
     deps.log.warn("setup failed", { repo: item.repo, number: item.number, agent: order.agent });
-    return (result.all ?? "").slice(-SETUP_TAIL);
+    return result.tail;
   } finally {
     await door?.close();
   }
+}
+
+/** Runs a command to its end; of what it says, however much, only the end is kept. */
+async function outputOf(
+  { file, args, cwd, env }: JailedCommand,
+  signal: AbortSignal,
+): Promise<{ exitCode: number | null; tail: string }> {
+  const child = execa(file, [...args], {
+    cwd,
+    env,
+    extendEnv: false,
+    all: true,
+    buffer: false,
+    reject: false,
+    timeout: SETUP_MS_MAX,
+    cancelSignal: signal,
+    killSignal: "SIGKILL",
+    stdin: "ignore",
+  });
+  let tail = "";
+  child.all.setEncoding("utf8").on("data", (piece: string) => {
+    tail = (tail + piece).slice(-SETUP_TAIL);
+  });
+  const { exitCode } = await child;
+  return { exitCode: exitCode ?? null, tail };
 }

@@ -1,8 +1,11 @@
-import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, join } from "node:path";
 import type { JailedCommand, JailSpec } from "../ports/jail.ts";
+import { cloneMounts, ownDirectoryMount } from "./clone-mounts.ts";
 import { jailEtc } from "./jail-etc.ts";
+import { keepFile } from "./keep-file.ts";
 import { searchPath } from "./search-path.ts";
+import { seccompFilter } from "./seccomp-filter.ts";
 
 /** Fixed places inside: transcripts then name the same paths on every host. */
 const CLONE = "/clone";
@@ -12,14 +15,21 @@ const EGRESS_SOCKET = "/run/egress.sock";
 const GATEWAY_PORT = 8080;
 const EGRESS_PORT = 8081;
 
-/** /tmp and /run of a jail lie in memory; more than this ends in "no space left on device". */
+/** These lie in memory; more than this ends in "no space left on device". */
 const TMP_BYTES_MAX = 2 * 1024 * 1024 * 1024;
 const RUN_BYTES_MAX = 16 * 1024 * 1024;
+const SHARED_MEMORY_BYTES_MAX = 512 * 1024 * 1024;
+
+/** One file an agent writes. */
+const FILE_BYTES_MAX = 8 * 1024 * 1024 * 1024;
+/** Processes and threads of the user in this jail; the kernel does not count those of root. */
+const PROCESSES_MAX = 4096;
 
 /**
  * Lets the two sockets be reached by programs that only know TCP, and starts the command when
  * both answer: a fast command would otherwise find nobody listening. $1 and $2 are the ports
- * ("" = none), the rest is the command, with which socat ends. /proc/net/tcp has ports in hexadecimal, 0A = LISTEN.
+ * ("" = none), the rest is the command, with which socat ends and which gets the limits. /proc/net/tcp
+ * has ports in hexadecimal, 0A = LISTEN.
  */
 const BRIDGE = `
 bridge() {
@@ -35,8 +45,18 @@ bridge() {
 bridge "$1" ${GATEWAY_SOCKET}
 bridge "$2" ${EGRESS_SOCKET}
 shift 2
-exec "$@"
+exec prlimit --core=0 --fsize=${FILE_BYTES_MAX} --nproc=${PROCESSES_MAX} -- "$@"
 `;
+
+/** What a host without bubblewrap says; the shell below starts it, so no spawn fails. */
+export const NOT_INSTALLED = "claude-hooks: bubblewrap is not installed";
+
+/**
+ * Opens the filter for bubblewrap, which takes it as a descriptor only, and becomes bubblewrap: the
+ * process stays the same. $0 is the filter, $@ bubblewrap and its arguments.
+ */
+const WITH_FILTER = `command -v "$1" >/dev/null || { echo "${NOT_INSTALLED}" >&2; exit 127; }
+exec "$@" 9<"$0"`;
 
 /** What bubblewrap is and where the jail keeps its own files. */
 export interface BwrapHost {
@@ -47,7 +67,9 @@ export interface BwrapHost {
 /**
  * The bubblewrap command line of a jail (bubblewrap 0.8.0; measured with the CLI 2.1.330): own
  * process, network, ipc and host-name namespaces, no capabilities, a read-only system, and of the
- * host's data only what `spec` names. `program.file` outside /usr is mounted at /opt/<name>.
+ * host's data only what `spec` names. `program.file` outside /usr is mounted at /opt/<name>. The
+ * paths of the mounts are no secret inside: /proc/self/mountinfo names them.
+ * @throws JailRefusal
  */
 export function bwrapCommand(
   host: BwrapHost,
@@ -56,20 +78,22 @@ export function bwrapCommand(
 ): JailedCommand {
   const { mounts, file } = mountProgram(program.file);
   return {
-    file: host.bwrap,
+    file: "/bin/sh",
     args: [
+      ...started(host),
       ...namespaces(),
       ...system(),
       ...jailEtc(join(host.dir, "etc"), HOME),
       ...mounts,
       ...spec.read.flatMap((path) => ["--ro-bind", path, path]),
-      ...["--bind", spec.home, HOME],
-      ...cloneMounts(spec.clone),
+      ...ownDirectoryMount(spec.home, HOME),
+      ...cloneMounts(spec.clone, CLONE),
       ...socketMount(spec.gatewaySocket, GATEWAY_SOCKET),
       ...socketMount(spec.egressSocket, EGRESS_SOCKET),
       // The root itself is a writable tmpfs until here. /proc as well: bubblewrap 0.8.0 looks at the
       // mode of /proc/sys only, and root without capabilities may still write kernel settings below.
-      ...["--remount-ro", "/proc", "--remount-ro", "/", "--chdir", CLONE, "--"],
+      ...["--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/"],
+      ...["--chdir", CLONE, "--"],
       ...["/bin/sh", "-c", BRIDGE, "jail"],
       spec.gatewaySocket === null ? "" : String(GATEWAY_PORT),
       spec.egressSocket === null ? "" : String(EGRESS_PORT),
@@ -86,6 +110,16 @@ export function bwrapCommand(
     cwd: "/",
     inside: { clone: CLONE, home: HOME, gatewayUrl: `http://127.0.0.1:${GATEWAY_PORT}` },
   };
+}
+
+/** The beginning of the command line, up to bubblewrap's own first argument. */
+function started(host: BwrapHost): readonly string[] {
+  const filter = seccompFilter(process.arch);
+  const path = join(host.dir, "seccomp.bpf");
+  mkdirSync(host.dir, { recursive: true, mode: 0o700 });
+  keepFile(path, filter ?? "");
+  const argument = filter === null ? [] : ["--seccomp", "9"];
+  return ["-c", WITH_FILTER, path, host.bwrap, ...argument];
 }
 
 function namespaces(): readonly string[] {
@@ -107,6 +141,7 @@ function system(): readonly string[] {
     ...["--ro-bind", "/usr", "/usr"],
     ...["bin", "sbin", "lib", "lib32", "lib64", "libx32"].flatMap(rootDirectory),
     ...["--proc", "/proc", "--dev", "/dev"],
+    ...["--size", String(SHARED_MEMORY_BYTES_MAX), "--tmpfs", "/dev/shm"],
     ...["--size", String(TMP_BYTES_MAX), "--tmpfs", "/tmp"],
     ...["--size", String(RUN_BYTES_MAX), "--tmpfs", "/run"],
   ];
@@ -128,26 +163,6 @@ function mountProgram(file: string): { mounts: readonly string[]; file: string }
   const inside = `/opt/${basename(file)}`;
   const real = existsSync(file) ? realpathSync(file) : file;
   return { mounts: ["--ro-bind", real, inside], file: inside };
-}
-
-/**
- * The clone is writable but for what makes git run programs or look elsewhere. `.git` is a mount
- * of its own, for a directory that merely holds mounts could be renamed and replaced.
- */
-function cloneMounts(clone: string): readonly string[] {
-  const whole = ["--bind", clone, CLONE];
-  const git = join(clone, ".git");
-  const found = lstatSync(git, { throwIfNoEntry: false });
-  if (found === undefined || !found.isDirectory()) return whole;
-  return [
-    ...whole,
-    ...["--bind", git, `${CLONE}/.git`],
-    // Made when missing, so that there is something to mount over.
-    ...["--dir", `${CLONE}/.git/hooks`],
-    ...["hooks", "config", "config.worktree", "commondir", "objects/info/alternates"].flatMap(
-      (name) => ["--ro-bind-try", join(git, name), `${CLONE}/.git/${name}`],
-    ),
-  ];
 }
 
 const socketMount = (socket: string | null, inside: string): readonly string[] =>

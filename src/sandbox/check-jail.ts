@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { execa } from "execa";
 import type { Jail, JailCheck, JailSpec } from "../ports/jail.ts";
+import { NOT_INSTALLED } from "./bwrap-command.ts";
 import { plainCommand } from "./plain-command.ts";
 
 const NOTHING = { gatewaySocket: null, egressSocket: null, read: [], env: {} } as const;
@@ -86,10 +87,10 @@ async function probe(
   if (result.exitCode === CONFINED) return { ok: true };
   const finding = FINDINGS[result.exitCode ?? -1];
   if (finding !== undefined) return { ok: false, ...finding };
-  if (result.code === "ENOENT") {
+  if (result.stderr.includes(NOT_INSTALLED)) {
     return {
       ok: false,
-      problem: `bubblewrap is not installed (${command.file} is not in PATH)`,
+      problem: "bubblewrap is not installed (bwrap is not in PATH)",
       remedy: `apt-get install bubblewrap socat, ${OPT_OUT}`,
     };
   }

@@ -1,5 +1,6 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { keepFile } from "./keep-file.ts";
 
 /** Of the host's /etc only what programs need to start, and to check certificates. */
 const FROM_HOST = [
@@ -29,7 +30,7 @@ export function jailEtc(dir: string, home: string): readonly string[] {
   const own = ownFiles(home);
   mkdirSync(dir, { recursive: true, mode: 0o755 });
   for (const [name, content] of Object.entries(own)) {
-    writeFileSync(join(dir, name), content, { mode: 0o644 });
+    keepFile(join(dir, name), content);
   }
   return [
     ...FROM_HOST.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]),

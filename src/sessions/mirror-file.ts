@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
+import { constants, renameSync } from "node:fs";
 import { lstat, open, readdir, rename, rm, unlink } from "node:fs/promises";
 import { join } from "node:path";
 
@@ -53,28 +53,49 @@ export async function setMirrorAside(stateDir: string, at: number): Promise<stri
   return bad;
 }
 
-/**
- * Puts `text` in the place of the mirror, mode 0600: a temporary file of a random name in the same
- * directory, made anew and never through a link, synced, renamed, and the directory synced. A reader
- * sees the old or the new text. The temporary file is gone also when this throws.
- */
-export async function writeMirror(stateDir: string, text: string): Promise<void> {
+/** A new mirror while it is being written, still beside the old one. */
+export interface MirrorDraft {
+  append(text: string): Promise<void>;
+  /** Makes what was appended durable; nothing can be appended afterwards. */
+  finish(): Promise<void>;
+  /** Puts the draft in the place of the mirror: a reader sees the old or the new one. Durable only after `syncDirectory`. */
+  replace(): void;
+  /** Removes the draft; harmless when it has been put in place. */
+  discard(): Promise<void>;
+}
+
+/** Begins a draft, mode 0600: a file of a random name in the same directory, made anew and never through a link. */
+export async function draftMirror(stateDir: string): Promise<MirrorDraft> {
   const path = join(stateDir, MIRROR_NAME);
   const temporary = `${path}.${randomBytes(8).toString("hex")}.tmp`;
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
   const file = await open(temporary, flags, 0o600);
-  try {
-    try {
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (!isOpen) return;
+    isOpen = false;
+    await file.close();
+  };
+  return {
+    async append(text) {
       await file.writeFile(text);
+    },
+    async finish() {
       await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+      await close();
+    },
+    replace() {
+      renameSync(temporary, path);
+    },
+    async discard() {
+      await close();
+      await rm(temporary, { force: true });
+    },
+  };
+}
+
+/** Makes the last rename in the state directory durable. */
+export async function syncDirectory(stateDir: string): Promise<void> {
   const directory = await open(stateDir, constants.O_RDONLY);
   try {
     await directory.sync();
@@ -83,7 +104,7 @@ export async function writeMirror(stateDir: string, text: string): Promise<void>
   }
 }
 
-/** Removes what a killed process left half written: only files named as `writeMirror` names them. Resolves with how many. */
+/** Removes what a killed process left half written: only files named as `draftMirror` names them. Resolves with how many. */
 export async function removeStrayTemporaries(stateDir: string): Promise<number> {
   let removed = 0;
   for (const name of await readdir(stateDir)) {

@@ -1,111 +1,118 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { SessionRow } from "../ports/store.ts";
 import { checkSessionId, parseSessionKey, SessionKeyFailure, sessionKey } from "./key.ts";
 
-/** An entry of the file that is no session, and why. */
+/** What stands before the first line, between two lines and after the last one. */
+export const MIRROR_FRAME = {
+  open: '{"version":1,"sessions":[',
+  first: "\n",
+  between: ",\n",
+  last: "\n",
+  close: "]}\n",
+} as const;
+
+/** An entry of a session file that names a session; what it leaves out is undefined. */
+export interface FileLine {
+  readonly key: string;
+  readonly agent: string;
+  readonly repo: string;
+  readonly number: number;
+  readonly sessionId: string;
+  readonly createdAt: number | undefined;
+  readonly updatedAt: number | undefined;
+  readonly resumes: number | undefined;
+  readonly tainted: boolean | undefined;
+}
+
+/** An entry of the file that is no session, why, and the keys it may have been meant for. */
 interface SkippedEntry {
   readonly entry: string;
   readonly problem: string;
+  readonly keys: readonly string[];
 }
 
-/** What a file holds; null when it is neither form of a session file. */
-export type FileSessions = {
-  readonly rows: readonly SessionRow[];
+/** What a session file holds. `mirror` is our own form, `plain` an object of key → session id. */
+export interface FileSessions {
+  readonly form: "mirror" | "plain";
+  readonly lines: readonly FileLine[];
   readonly skipped: readonly SkippedEntry[];
-} | null;
+}
 
+const count = z.number().int().nonnegative();
+
+// Only key and session id must be there: a person may add a line by hand.
 const entrySchema = z.object({
   key: z.string(),
-  agent: z.string(),
-  repo: z.string(),
-  number: z.number(),
+  agent: z.string().optional(),
+  repo: z.string().optional(),
+  number: z.number().optional(),
   session_id: z.string(),
-  created_at: z.number(),
-  updated_at: z.number(),
-  resumes: z.number().int().nonnegative(),
-  tainted: z.boolean(),
+  created_at: count.optional(),
+  updated_at: count.optional(),
+  resumes: count.optional(),
+  tainted: z.boolean().optional(),
 });
 
 const fileSchema = z.object({ version: z.literal(1), sessions: z.array(z.unknown()) });
 
-/**
- * The text of `sessions.json`: `{"version":1,"sessions":[…]}` with one session per line in the order
- * of `rows`, so that people and diffs can read it. Times are epoch milliseconds.
- */
-export function formatSessions(rows: readonly SessionRow[]): string {
-  const lines = rows.map((row) =>
-    JSON.stringify({
-      key: row.key,
-      agent: row.agent,
-      repo: row.repo,
-      number: row.number,
-      session_id: row.sessionId,
-      created_at: row.createdAt,
-      updated_at: row.updatedAt,
-      resumes: row.resumes,
-      tainted: row.tainted,
-    } satisfies z.infer<typeof entrySchema>),
-  );
-  return `{"version":1,"sessions":[${lines.length === 0 ? "" : `\n${lines.join(",\n")}\n`}]}\n`;
+/** The line of one session in `sessions.json`. Times are epoch milliseconds; its cost is not in the file. */
+export function formatLine(row: SessionRow): string {
+  return JSON.stringify({
+    key: row.key,
+    agent: row.agent,
+    repo: row.repo,
+    number: row.number,
+    session_id: row.sessionId,
+    created_at: row.createdAt,
+    updated_at: row.updatedAt,
+    resumes: row.resumes,
+    tainted: row.tainted,
+  } satisfies z.infer<typeof entrySchema>);
 }
 
-/**
- * Reads the parsed content of a session file: our own form, or a plain object of key → session id.
- * `now` (epoch ms) becomes the times of a plain entry; it counts as tainted, since nothing says what
- * that session has seen. What a session has cost is not in the file: it begins at 0.
- */
-export function readSessions(content: unknown, now: number): FileSessions {
+/** By what a line is known again: SHA-256, 32 hexadecimal digits of it. */
+export function digestLine(line: string): string {
+  return createHash("sha256").update(line).digest("hex").slice(0, 32);
+}
+
+/** Reads the parsed content of a session file; null when it has neither of the two forms. */
+export function readSessions(content: unknown): FileSessions | null {
   const file = fileSchema.safeParse(content);
-  if (file.success)
-    return collect(
-      file.data.sessions.map((entry) => [describe(entry), entry]),
-      now,
-    );
+  if (file.success) {
+    const entries = file.data.sessions.map((entry) => [describe(entry), entry] as const);
+    return { form: "mirror", ...collect(entries) };
+  }
   if (typeof content !== "object" || content === null || Array.isArray(content)) return null;
   if ("version" in content && "sessions" in content) return null;
-  return collect(Object.entries(content), now);
+  const entries = Object.entries(content).map(
+    ([key, value]) => [key, { key, session_id: value }] as const,
+  );
+  return { form: "plain", ...collect(entries) };
 }
 
-function collect(entries: readonly (readonly [string, unknown])[], now: number): FileSessions {
-  const rows = new Map<string, SessionRow>();
+function collect(entries: readonly (readonly [string, unknown])[]): Omit<FileSessions, "form"> {
+  const lines = new Map<string, FileLine>();
   const skipped: SkippedEntry[] = [];
-  for (const [entry, value] of entries) {
-    const row = typeof value === "string" ? readPlain(entry, value, now) : readEntry(value);
-    if ("problem" in row) skipped.push({ entry: entry.slice(0, 200), problem: row.problem });
-    else if (rows.has(row.key)) {
-      skipped.push({ entry: entry.slice(0, 200), problem: `${row.key} stands there twice` });
-    } else rows.set(row.key, row);
+  for (const [text, value] of entries) {
+    const entry = text.slice(0, 200);
+    const line = readEntry(value);
+    if ("problem" in line) skipped.push({ entry, problem: line.problem, keys: keysOf(value) });
+    else if (lines.has(line.key)) {
+      skipped.push({ entry, problem: `${line.key} stands there twice`, keys: [line.key] });
+    } else lines.set(line.key, line);
   }
-  return { rows: [...rows.values()], skipped };
+  return { lines: [...lines.values()], skipped };
 }
 
-function readPlain(
-  key: string,
-  sessionId: string,
-  now: number,
-): SessionRow | { readonly problem: string } {
-  return refused(() => {
-    const place = parseSessionKey(key);
-    checkSessionId(sessionId);
-    return {
-      ...place,
-      sessionId,
-      createdAt: now,
-      updatedAt: now,
-      resumes: 0,
-      tainted: true,
-      usdTotal: 0,
-    };
-  });
-}
-
-function readEntry(value: unknown): SessionRow | { readonly problem: string } {
+function readEntry(value: unknown): FileLine | { readonly problem: string } {
   const parsed = entrySchema.safeParse(value);
   if (!parsed.success) return { problem: z.prettifyError(parsed.error).slice(0, 500) };
   const entry = parsed.data;
-  return refused(() => {
-    const key = sessionKey(entry.agent, entry.repo, entry.number);
+  try {
     const place = parseSessionKey(entry.key);
+    const { agent = place.agent, repo = place.repo, number = place.number } = entry;
+    const key = sessionKey(agent, repo, number);
     if (place.key !== key) {
       throw new SessionKeyFailure("key", entry.key, `does not fit its fields, which say ${key}`);
     }
@@ -117,18 +124,29 @@ function readEntry(value: unknown): SessionRow | { readonly problem: string } {
       updatedAt: entry.updated_at,
       resumes: entry.resumes,
       tainted: entry.tainted,
-      usdTotal: 0,
     };
-  });
-}
-
-function refused(read: () => SessionRow): SessionRow | { readonly problem: string } {
-  try {
-    return read();
   } catch (error) {
     if (error instanceof SessionKeyFailure) return { problem: error.message };
     throw error;
   }
+}
+
+const key = z.object({ key: z.string() }).transform((entry) => parseSessionKey(entry.key).key);
+const fields = z
+  .object({ agent: z.string(), repo: z.string(), number: z.number() })
+  .transform(({ agent, repo, number }) => sessionKey(agent, repo, number));
+
+/** The keys a damaged entry still tells, by its key and by its other fields. */
+function keysOf(value: unknown): readonly string[] {
+  return [key, fields].flatMap((schema) => {
+    try {
+      const parsed = schema.safeParse(value);
+      return parsed.success ? [parsed.data] : [];
+    } catch (error) {
+      if (error instanceof SessionKeyFailure) return [];
+      throw error;
+    }
+  });
 }
 
 function describe(entry: unknown): string {

@@ -1,9 +1,9 @@
 import type { Log } from "../ports/observe.ts";
 import type { SessionTable } from "../ports/store.ts";
-import { type MirrorFound, writeMirror } from "./mirror-file.ts";
-import { formatSessions } from "./mirror-format.ts";
+import { draftMirror, type MirrorDraft, type MirrorFound, syncDirectory } from "./mirror-file.ts";
+import { createMirrorText, type LineChange, MirrorLost } from "./mirror-text.ts";
 
-/** The least time between two writes of the file. */
+/** The least time between the beginnings of two writes of the file. */
 const INTERVAL_MS = 1000;
 
 /** The readable copy of the session table in `sessions.json`. */
@@ -18,31 +18,36 @@ export interface SessionMirror {
 
 /**
  * Keeps `sessions.json` in `stateDir` equal to `table`, with at most one write a second and one at a
- * time. `found` is what lies there now; an equal file is not written. A write that fails is logged
- * and tried again at the next change: the database holds, so no caller waits for the file.
+ * time. `owner` is the claim of this process, `found` what lies there now; an equal file is not
+ * written. A write that fails is logged and tried again at the next change: the database holds, so
+ * no caller waits for the file.
  */
 export function openMirror(options: {
   readonly table: SessionTable;
+  readonly owner: number;
   readonly stateDir: string;
   readonly log: Log;
   readonly found: MirrorFound;
 }): SessionMirror {
-  const { table, stateDir, log, found } = options;
-  let written = found.kind === "text" && found.isPrivate ? found.text : null;
+  const { stateDir, log } = options;
+  const write = createWriter(options);
   let writing: Promise<void> = Promise.resolve();
   let timer: ReturnType<typeof setTimeout> | null = null;
   let lastWriteAt = Number.NEGATIVE_INFINITY;
   let isClosed = false;
+  let isLost = false;
 
-  const write = async (): Promise<void> => {
+  const tryWrite = async (): Promise<void> => {
+    if (isLost) return;
     lastWriteAt = performance.now();
     try {
-      const text = formatSessions(await table.all());
-      if (text === written) return;
-      await writeMirror(stateDir, text);
-      written = text;
+      await write();
     } catch (error) {
-      written = null;
+      if (error instanceof MirrorLost) {
+        isLost = true;
+        log.info("another process writes sessions.json from now on; this one no longer does");
+        return;
+      }
       log.warn("sessions.json cannot be written; the sessions are safe in the database", {
         error: error instanceof Error ? error.message : String(error),
         remedy: `free space on the disk of ${stateDir} and let the service's user write there; the next change of a session tries again`,
@@ -52,7 +57,7 @@ export function openMirror(options: {
   const flush = (): Promise<void> => {
     if (timer !== null) clearTimeout(timer);
     timer = null;
-    writing = writing.then(write);
+    writing = writing.then(tryWrite);
     return writing;
   };
 
@@ -69,4 +74,64 @@ export function openMirror(options: {
       await flush();
     },
   };
+}
+
+/**
+ * One write of the file after the other. The order makes a kill at any moment harmless: draft,
+ * synced → its digests announced → renamed → directory synced → digests confirmed. What a write
+ * left open is settled by the next one: an announcement without rename is withdrawn, a rename
+ * without confirmation is confirmed first.
+ */
+function createWriter(options: {
+  readonly table: SessionTable;
+  readonly owner: number;
+  readonly stateDir: string;
+  readonly found: MirrorFound;
+}): () => Promise<void> {
+  const { owner, stateDir, found } = options;
+  const { lines } = options.table;
+  const text = createMirrorText(lines, owner);
+  let left: "nothing" | "announced" | "renamed" = "announced";
+  let isCurrent = false;
+  let isFirst = true;
+
+  const confirm = async (): Promise<void> => {
+    await syncDirectory(stateDir);
+    hold(await lines.confirm(owner));
+    left = "nothing";
+  };
+  const replace = async (draft: MirrorDraft, changes: readonly LineChange[]): Promise<void> => {
+    for (const chunk of text.chunks()) await draft.append(chunk);
+    await draft.finish();
+    if (left === "announced") hold(await lines.withdraw(owner));
+    left = "announced";
+    hold(await lines.announce(owner, changes));
+    const rename = (): void => {
+      draft.replace();
+      left = "renamed";
+    };
+    hold(await lines.rename(owner, rename));
+    await confirm();
+  };
+
+  return async () => {
+    if (left === "renamed") await confirm();
+    const changes = await text.update();
+    if (isFirst) isCurrent = found.kind === "text" && found.isPrivate && text.isEqual(found.text);
+    isFirst = false;
+    if (isCurrent && changes.length === 0) return;
+    isCurrent = false;
+    const draft = await draftMirror(stateDir);
+    try {
+      await replace(draft, changes);
+      text.isWritten();
+      isCurrent = true;
+    } finally {
+      await draft.discard();
+    }
+  };
+}
+
+function hold(isHeld: boolean): void {
+  if (!isHeld) throw new MirrorLost();
 }

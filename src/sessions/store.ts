@@ -13,8 +13,9 @@ export interface SessionStore {
 /**
  * Makes ready the sessions of the state directory `stateDir`: removes temporary files of a killed
  * process, sets an unreadable `sessions.json` aside, imports a readable one when the table never had
- * a session, and writes the mirror anew when it differs. Nothing about the file is fatal: it is
- * logged and the database holds. Close the mirror before the database.
+ * a session, takes over what a person changed in the mirror since, and writes it anew when it differs.
+ * Nothing about the file is fatal: it is logged and the database holds. Of several processes only the
+ * last one to open writes the file. Close the mirror before the database.
  */
 export async function openSessionStore(options: {
   readonly table: SessionTable;
@@ -23,8 +24,9 @@ export async function openSessionStore(options: {
   readonly log: Log;
 }): Promise<SessionStore> {
   const { table } = options;
-  const found = await importSessions(options);
-  const mirror = openMirror({ ...options, found });
+  const owner = await table.lines.claim();
+  const found = await importSessions({ ...options, owner });
+  const mirror = openMirror({ ...options, owner, found });
   await mirror.flush();
   return { table, mirror };
 }

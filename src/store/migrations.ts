@@ -6,6 +6,7 @@ import type { Tables } from "./tables.ts";
 /** Every version of the tables, oldest first. Append only: a released one never changes. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_tables": { up: (db) => runAll(db, FIRST_TABLES) },
+  "0002_session_lines": { up: (db) => runAll(db, SESSION_LINES) },
 };
 
 /**
@@ -211,4 +212,26 @@ const FIRST_TABLES: readonly string[] = [
     primary key (kind, name)
   ) strict`,
   `create table meta (key text primary key, value text not null) strict`,
+];
+
+/**
+ * What `sessions.json` holds of each session, and which have changed since: the triggers see every
+ * write, whoever does it. A dropped session keeps its line for as long as the file may. The changed
+ * ones have a table of their own, as a flag in `session_line` would touch a page more for each.
+ */
+const SESSION_LINES: readonly string[] = [
+  `create table session_line (key text primary key, written text, writing text) strict, without rowid`,
+  `create index session_line_writing on session_line (writing) where writing is not null`,
+  `create table session_stale (key text primary key) strict, without rowid`,
+  `insert into session_line (key) select key from session`,
+  `create trigger session_inserted after insert on session begin
+    insert into session_line (key) values (new.key) on conflict (key) do nothing;
+    insert into session_stale (key) values (new.key) on conflict (key) do nothing;
+  end`,
+  `create trigger session_updated after update on session begin
+    insert into session_stale (key) values (new.key) on conflict (key) do nothing;
+  end`,
+  `create trigger session_deleted after delete on session begin
+    insert into session_stale (key) values (old.key) on conflict (key) do nothing;
+  end`,
 ];

@@ -17,6 +17,7 @@ import { createQueueState } from "./queue-state.ts";
 import { createReconcileClaims } from "./reconcile-claims.ts";
 import { createRunClaims } from "./run-claims.ts";
 import { createRuns } from "./runs.ts";
+import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
 import type { Tables } from "./tables.ts";
 
@@ -39,6 +40,7 @@ export async function openStore(options: {
   };
   const context: StoreContext = { db, now, warn, wake };
   const deliveries = createDeliveries(context);
+  const sessions = createSessions(context);
   return {
     deliveries,
     work: {
@@ -50,7 +52,7 @@ export async function openStore(options: {
       ...createQueueState(context),
     },
     pulls: createPulls(context),
-    sessions: createSessions(context),
+    sessions: { ...sessions, lines: createSessionLines(context) },
     runs: createRuns(context),
     effects: createEffects(context),
     ledger: createLedger(context),
@@ -61,6 +63,7 @@ export async function openStore(options: {
     async close() {
       listeners.length = 0;
       await deliveries.settled();
+      await sessions.settled();
       await db.destroy();
     },
   };

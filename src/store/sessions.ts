@@ -1,6 +1,7 @@
+import type { Kysely } from "kysely";
 import type { SessionRow, SessionTable } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
-import type { SessionColumns } from "./tables.ts";
+import type { SessionColumns, Tables } from "./tables.ts";
 
 /** The row of `meta` that says a session was dropped once, so that an empty table is no new one. */
 const DROPPED = "sessions.dropped";
@@ -8,9 +9,34 @@ const DROPPED = "sessions.dropped";
 /** Rows of one statement, see the parameter limit of SQLite (32,766). */
 const ROWS_MAX = 1000;
 
-/** The table of sessions. */
-export function createSessions(context: StoreContext): SessionTable {
+/** Sessions committed together; what comes on top is the next batch. */
+const BATCH_MAX = 500;
+
+interface Waiting {
+  readonly row: SessionRow;
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * The table of sessions with group commit: puts of one turn of the event loop share one transaction
+ * and so one fsync. `settled` resolves when no put waits any more; what removes sessions waits for
+ * the puts that were asked for before it.
+ */
+export function createSessions(
+  context: StoreContext,
+): Omit<SessionTable, "lines"> & { settled(): Promise<void> } {
   const { db } = context;
+  const waiting: Waiting[] = [];
+  let committing: Promise<void> | null = null;
+
+  const commitAll = async () => {
+    // The turn of the event loop that brought the first put may bring more.
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (waiting.length > 0) await commitBatch(db, waiting.splice(0, BATCH_MAX));
+    committing = null;
+  };
+
   return {
     async get(key) {
       const row = await db
@@ -20,16 +46,22 @@ export function createSessions(context: StoreContext): SessionTable {
         .executeTakeFirst();
       return row === undefined ? null : toSession(row);
     },
-    async put(row) {
-      await putSessions(db, [row]);
+    put(row) {
+      return new Promise<void>((resolve, reject) => {
+        waiting.push({ row, resolve, reject });
+        committing ??= commitAll();
+      });
     },
     async putAll(rows) {
+      await committing;
       await db.transaction().execute((tx) => putSessions(tx, rows));
     },
     async drop(key) {
+      await committing;
       return db.transaction().execute((tx) => dropSession(tx, key));
     },
     async dropAll(repo, number) {
+      await committing;
       return db.transaction().execute(async (tx) => {
         const dropped = await tx
           .deleteFrom("session")
@@ -56,7 +88,24 @@ export function createSessions(context: StoreContext): SessionTable {
         .executeTakeFirst();
       return dropped === undefined && (await countSessions(db)) === 0;
     },
+    async settled() {
+      await committing;
+    },
   };
+}
+
+async function commitBatch(db: Kysely<Tables>, batch: readonly Waiting[]): Promise<void> {
+  try {
+    const rows = batch.map((entry) => entry.row);
+    await db.transaction().execute((tx) => putSessions(tx, rows));
+  } catch (error) {
+    const [only, ...others] = batch;
+    if (only !== undefined && others.length === 0) return only.reject(error);
+    // One session the database refuses must not take its neighbours with it.
+    for (const entry of batch) await commitBatch(db, [entry]);
+    return;
+  }
+  for (const entry of batch) entry.resolve();
 }
 
 /** Inserts or replaces, also inside the transaction of a run. */
@@ -122,7 +171,8 @@ function toColumns(row: SessionRow): SessionColumns {
   };
 }
 
-function toSession(row: SessionColumns): SessionRow {
+/** A row of `session` as the port has it. */
+export function toSession(row: SessionColumns): SessionRow {
   return {
     key: row.key,
     agent: row.agent,

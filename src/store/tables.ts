@@ -16,6 +16,10 @@ export interface Tables {
   snapshot: { repo: string; number: number; snapshot_json: string };
   pull: { repo: string; pull: number; number: number };
   session: SessionColumns;
+  /** Digests of the session's line in `sessions.json`, see SessionLines; `writing` "": a write without it is under way. */
+  session_line: { key: string; written: string | null; writing: string | null };
+  /** Sessions that have changed since their line was read. */
+  session_stale: { key: string };
   run: RunTable;
   effect: EffectTable;
   clone: { repo: string; number: number; agent: string };

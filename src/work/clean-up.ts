@@ -2,6 +2,7 @@ import type { Ledger } from "../domain/ledger.ts";
 import { parseAgentBranch } from "../domain/resolve-item.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
+import { GitFailure } from "../ports/git.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 
 /**
@@ -32,11 +33,12 @@ async function deleteMerged(
   const agent = parseAgentBranch(branch)?.agent;
   if (pull === null || agent === undefined) return;
   try {
-    if (pull.headBranch === branch && !(await stillAtHead(deps, snapshot, branch))) return;
+    // Only the branch that was merged, and only as it was merged.
+    if (pull.headBranch !== branch || !(await stillAtHead(deps, snapshot, branch))) return;
     const gone = await deps.forge.actor(agent).deleteBranch(item.repo, branch);
     if (gone) deps.log.info("branch deleted", { ...item, branch, agent });
   } catch (error) {
-    if (!(error instanceof ForgeFailure)) throw error;
+    if (!(error instanceof ForgeFailure) && !(error instanceof GitFailure)) throw error;
     deps.log.warn("the merged branch could not be deleted", {
       ...item,
       branch,

@@ -9,7 +9,7 @@ import type { Store } from "../ports/store.ts";
 export interface WorkDependencies {
   readonly forge: Forge;
   /** The same reads for the sweep, which wait behind all others. */
-  readonly sweepReader: Pick<ForgeReader, "changedFor" | "changedWithLabel">;
+  readonly sweepReader: Pick<ForgeReader, "changedFor" | "changedWithLabel" | "clockOffset">;
   readonly git: Git;
   readonly store: Store;
   /** The policy of a repository, or null when the configuration does not name it. */

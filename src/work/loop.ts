@@ -32,8 +32,11 @@ export function createWorkLoop(
     readonly owner: string;
     readonly limits: () => RunLimits;
     readonly run: (claim: RunClaim) => Promise<void>;
+    /** How long a claim holds without a renewal, in milliseconds; 30 s when absent. */
+    readonly leaseMs?: number;
   },
 ): WorkLoop {
+  const leaseMs = options.leaseMs ?? LEASE_MS;
   const busy = new Set<Promise<void>>();
   let reconciling = 0;
   let stopping = false;
@@ -73,25 +76,49 @@ export function createWorkLoop(
   async function claimAll(): Promise<void> {
     await deps.store.work.reap(null);
     while (!stopping && reconciling < RECONCILES_MAX) {
-      const claim = await deps.store.work.claimReconcile(options.owner, LEASE_MS);
+      const claim = await deps.store.work.claimReconcile(options.owner, leaseMs);
       if (claim === null) break;
       reconciling += 1;
       launch(
         claim,
-        async () => await reconcile(claim, deps),
+        async () => await keepingLease(claim, async () => await reconcile(claim, deps)),
         () => {
           reconciling -= 1;
         },
       );
     }
     while (!stopping) {
-      const claim = await deps.store.work.claimRun(options.owner, LEASE_MS, options.limits());
+      const claim = await deps.store.work.claimRun(options.owner, leaseMs, options.limits());
       if (claim === null) break;
       launch(
         claim,
         async () => await options.run(claim),
         () => undefined,
       );
+    }
+  }
+
+  /** Renews the lease of a claim while it is worked on: a slow forge must not make it run out. */
+  async function keepingLease(claim: Claim, work: () => Promise<void>): Promise<void> {
+    const ended = new AbortController();
+    const beating = beat(claim, ended.signal);
+    try {
+      await work();
+    } finally {
+      ended.abort();
+      await beating;
+    }
+  }
+
+  async function beat(claim: Claim, ended: AbortSignal): Promise<void> {
+    for (;;) {
+      await sleep(leaseMs / 3, ended);
+      if (ended.aborted) return;
+      try {
+        if (!(await deps.store.work.heartbeat(claim, leaseMs)).held) return;
+      } catch (error) {
+        deps.log.warn("a lease could not be renewed", { ...claim.item, reason: String(error) });
+      }
     }
   }
 

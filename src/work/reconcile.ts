@@ -13,6 +13,7 @@ import type { WorkDependencies } from "./dependencies.ts";
 import { acknowledge, sayPark, sayRefusal } from "./say.ts";
 
 const FORGE_RETRY_MS = 15_000;
+const NOT_FOUND_RETRY_MS = 60 * 60_000;
 const DECISIONS_MAX = 10;
 
 /**
@@ -34,13 +35,16 @@ export async function reconcile(claim: Claim, deps: WorkDependencies): Promise<v
       ...(await unchanged(claim, deps)),
       decision: "nothing",
       reason: `no answer: ${error.message}`,
-      lookAgainAt:
-        error instanceof ForgeFailure && error.retryAt !== null
-          ? error.retryAt
-          : deps.now() + FORGE_RETRY_MS,
+      lookAgainAt: retryAt(error, deps.now()),
     };
   }
   await deps.store.work.settleReconcile(claim, result);
+}
+
+function retryAt(error: ForgeFailure | GitFailure, now: number): number {
+  if (error instanceof ForgeFailure && error.retryAt !== null) return error.retryAt;
+  // What is not there may come back, but nobody waits for it.
+  return now + (error.kind === "not_found" ? NOT_FOUND_RETRY_MS : FORGE_RETRY_MS);
 }
 
 async function reconciled(claim: Claim, deps: WorkDependencies): Promise<ReconcileResult> {

@@ -75,6 +75,8 @@ async function itemOfNumber(
 ): Promise<number> {
   const known = await deps.store.pulls.itemOf(repo, number);
   if (known !== null) return known;
+  // A known work item stays one, whatever the forge answers just now.
+  if ((await deps.store.work.item({ repo, number })) !== null) return number;
   const facts = await deps.forge.reader.lookUp(repo, number);
   if (facts.kind === "issue") return number;
   const pushed = await branchesPushed(deps, facts.headBranch, repo);

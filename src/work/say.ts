@@ -2,12 +2,15 @@ import type { Decision, RunOrder } from "../domain/decision.ts";
 import type { Park } from "../domain/ledger.ts";
 import { agentOf } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
+import { digestOf } from "../domain/seen.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
-import { ForgeFailure } from "../ports/forge.ts";
+import { type ForgeActor, ForgeFailure, type ForgeFailureKind } from "../ports/forge.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 
 /** Waits shorter than this are not said on the issue. */
 const SAY_FROM_MS = 10 * 60_000;
+/** Answers of the forge that trying again does not change. */
+const FINAL: readonly ForgeFailureKind[] = ["auth", "forbidden", "not_found", "refused"];
 
 /** The agent's account puts eyes on what asked for the run: the person sees at once that it was heard. */
 export async function acknowledge(
@@ -21,17 +24,7 @@ export async function acknowledge(
     number: asked?.number ?? item.number,
     comment: asked?.comment ?? null,
   };
-  try {
-    await deps.forge.actor(order.agent).react(target, "eyes");
-  } catch (error) {
-    // The eyes are a courtesy: without them the work goes on.
-    if (!(error instanceof ForgeFailure)) throw error;
-    deps.log.warn("no reaction could be set", {
-      ...item,
-      agent: order.agent,
-      reason: error.message,
-    });
-  }
+  await courtesy(deps, item, order.agent, async (actor) => await actor.react(target, "eyes"));
 }
 
 /** A permitted person's request that will not be done: a confused face and one sentence why, once. */
@@ -49,16 +42,60 @@ export async function sayRefusal(
     at: deps.now(),
   });
   if (record.state !== "intent") return;
+  try {
+    const made = await writeOnce(deps, {
+      item,
+      agent,
+      number: asked.number,
+      text: reason,
+      key: fingerprint,
+    });
+    await courtesy(deps, item, agent, async (actor) => {
+      const { number, comment } = asked;
+      await actor.react({ repo: item.repo, number, comment }, "confused");
+    });
+    await deps.store.effects.finish(record.id, { state: "done", ref: made, text: reason });
+  } catch (error) {
+    if (!(error instanceof ForgeFailure) || !FINAL.includes(error.kind)) throw error;
+    // It cannot be said, now or later: that must not hold up the item's other work.
+    deps.log.warn("a refusal could not be said", { ...item, agent, reason: error.message });
+    await deps.store.effects.finish(record.id, {
+      state: "refused",
+      ref: null,
+      text: error.message,
+    });
+  }
+}
+
+/** Writes a comment, or finds the one that carries the same hidden line; resolves with its id. */
+async function writeOnce(
+  deps: WorkDependencies,
+  comment: { item: ItemRef; agent: string; number: number; text: string; key: string },
+): Promise<number> {
+  const { item, agent, number, text, key } = comment;
   const actor = deps.forge.actor(agent);
-  const line = `<!-- claude-hooks:${fingerprint.replaceAll("--", "-%2D")} -->`;
-  await actor.react({ repo: item.repo, number: asked.number, comment: asked.comment }, "confused");
-  const written = await deps.forge.reader.comments(item.repo, asked.number);
+  const line = `<!-- claude-hooks:${key.replaceAll("--", "-%2D")} -->`;
+  const written = await deps.forge.reader.comments(item.repo, number);
   const login = actor.login.toLowerCase();
   const found = written.find(
     ({ author, body }) => author.login.toLowerCase() === login && body.includes(line),
   );
-  const made = found ?? (await actor.comment(item.repo, asked.number, `${reason}\n\n${line}`));
-  await deps.store.effects.finish(record.id, { state: "done", ref: made.id, text: reason });
+  return (found ?? (await actor.comment(item.repo, number, `${text}\n\n${line}`))).id;
+}
+
+/** Something nice that is not worth failing for. */
+async function courtesy(
+  deps: WorkDependencies,
+  item: ItemRef,
+  agent: string,
+  action: (actor: ForgeActor) => Promise<void>,
+): Promise<void> {
+  try {
+    await action(deps.forge.actor(agent));
+  } catch (error) {
+    if (!(error instanceof ForgeFailure)) throw error;
+    deps.log.warn("no reaction could be set", { ...item, agent, reason: error.message });
+  }
 }
 
 /** Says on the issue what it waits for and how to go on; only when that differs from what was said last. */
@@ -73,8 +110,15 @@ export async function sayPark(
     park.until === null ? "" : ` (until ${new Date(park.until).toISOString().slice(0, 16)}Z)`;
   const text = `Waiting: ${park.reason}${end}.`;
   if (speaker === null || (await deps.store.ledger.said(item)) === text) return;
-  await deps.forge.actor(speaker).comment(item.repo, snapshot.pull?.number ?? item.number, text);
-  await deps.store.ledger.say(item, text);
+  const number = snapshot.pull?.number ?? item.number;
+  const key = `${item.repo}#${item.number}|park|${park.row}|${digestOf(text)}`;
+  try {
+    await writeOnce(deps, { item, agent: speaker, number, text, key });
+    await deps.store.ledger.say(item, text);
+  } catch (error) {
+    if (!(error instanceof ForgeFailure)) throw error;
+    deps.log.warn("a wait could not be said", { ...item, agent: speaker, reason: error.message });
+  }
 }
 
 /** The agent that has the work: author of the pull request, else the first assigned, else the first configured. */

@@ -6,6 +6,7 @@ import type { WorkDependencies } from "./dependencies.ts";
 const SINCE_KEY = "sweep:since";
 /** A sweep looks back beyond the last one: updates are not visible to a search at once. */
 const OVERLAP_MS = 10 * 60_000;
+const SAME_SECOND_MS = 3000;
 
 export type SweepState = "running" | "done" | "failed";
 
@@ -70,6 +71,9 @@ async function isKnown(
   if (snapshot === null) return false;
   const stored = snapshot.item.number === number ? snapshot : snapshot.pull;
   if (stored === null) return false;
+  // The forge counts whole seconds: what was read in the second of a change may have missed it.
+  const readAt = snapshot.readAt + deps.sweepReader.clockOffset();
+  if (readAt - stored.updatedAt < SAME_SECOND_MS) return false;
   const samePull = "headSha" in stored ? stored.number === number : true;
   return samePull && stored.updatedAt === updatedAt && stored.state === state;
 }
