@@ -1,10 +1,41 @@
 import type { SDKMessage } from "@anthropic-ai/claude-agent-sdk";
+import { z } from "zod";
 import type { AgentEvent } from "../ports/agent.ts";
 
 const TEXT_BYTES_MAX = 4_096;
+const NAME_CHARS_MAX = 200;
 
-/** What one message of the SDK says, for the live transcript; texts are cut to 4 kB. */
+const name = z.string().max(NAME_CHARS_MAX);
+const Events: z.ZodType<readonly AgentEvent[]> = z.array(
+  z.discriminatedUnion("kind", [
+    z.object({ kind: z.literal("init"), session: name }),
+    z.object({ kind: z.literal("text"), text: z.string() }),
+    z.object({ kind: z.literal("tool"), name, input: z.string() }),
+    z.object({ kind: z.literal("tool_result"), text: z.string(), isError: z.boolean() }),
+    z.object({ kind: z.literal("retry"), attempt: z.number(), status: z.number().nullable() }),
+    z.object({ kind: z.literal("other"), type: name }),
+  ]),
+);
+
+/**
+ * What one message of the SDK says, for the live transcript; texts are cut to 4 kB. A message whose
+ * fields are not what the SDK's types promise is one event `other`: unreadable.
+ */
 export function agentEvents(message: SDKMessage): readonly AgentEvent[] {
+  const read = Events.safeParse(told(message));
+  return read.success ? read.data : [{ kind: "other", type: "unreadable" }];
+}
+
+function told(message: SDKMessage): readonly AgentEvent[] | null {
+  try {
+    return eventsOf(message);
+  } catch {
+    // A field that every such message has is missing or of another type.
+    return null;
+  }
+}
+
+function eventsOf(message: SDKMessage): readonly AgentEvent[] {
   switch (message.type) {
     case "assistant":
       return message.message.content.flatMap((block): readonly AgentEvent[] => {

@@ -40,6 +40,8 @@ export interface QueryTrace {
   readonly stderr: string;
   /** Why we never gave the process its first input. */
   readonly refusal: string | null;
+  /** Why what it said is of no use: a line without an end, or a last result that is none. */
+  readonly broken: string | null;
 }
 
 const MESSAGE_CHARS_MAX = 1_000;
@@ -55,6 +57,7 @@ export function classify(trace: QueryTrace): AgentEnd {
   if (trace.refusal !== null) {
     return { kind: "operator", reason: "launch", message: short(trace.refusal) };
   }
+  if (trace.broken !== null) return { kind: "died", message: short(trace.broken) };
   if (result === null) return withoutResult(trace);
   if (result.subtype !== "success") return failedResult(trace, result);
   if (!result.isError) return completed(result);

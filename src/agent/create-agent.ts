@@ -3,6 +3,7 @@ import type { Agent, AgentEnd, AgentReport, AgentRequest } from "../ports/agent.
 import type { Jail, Processes } from "../ports/jail.ts";
 import { findBinary } from "./find-binary.ts";
 import { hasTranscript } from "./has-transcript.ts";
+import { holdsPrompt } from "./holds-prompt.ts";
 import { runQuery } from "./run-query.ts";
 
 /** What the agent adapter is built from. */
@@ -23,6 +24,7 @@ const GRACE = { interruptMs: 3_000, closeMs: 5_000 };
 export function createAgent(options: AgentOptions): Agent {
   return {
     hasTranscript,
+    holdsPrompt,
     async run(request, listener, signal) {
       const binary = options.binary ?? findBinary();
       const problem = await obstacle(request, binary);

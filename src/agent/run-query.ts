@@ -1,14 +1,10 @@
-import {
-  type Query,
-  query,
-  type SDKMessage,
-  type SDKResultMessage,
-} from "@anthropic-ai/claude-agent-sdk";
+import { type Query, query, type SDKMessage } from "@anthropic-ai/claude-agent-sdk";
 import type { AgentListener, AgentReport, AgentRequest } from "../ports/agent.ts";
 import type { Jail, JailSpec, Processes } from "../ports/jail.ts";
 import { agentEvents } from "./agent-events.ts";
 import { classify, type LastResult, type Thrown } from "./classify.ts";
 import { createForgeServer } from "./forge-server.ts";
+import { type HeardResult, heardMessage } from "./heard-message.ts";
 import { agentOptions } from "./options.ts";
 import { type StartedProcess, startProcess } from "./start-process.ts";
 
@@ -34,6 +30,7 @@ interface Heard {
   result: LastResult | null;
   assistantError: string | null;
   limitResetsAt: number | null;
+  broken: string | null;
   turns: number;
   usdTotal: number;
   denials: number;
@@ -54,6 +51,7 @@ export async function runQuery(context: QueryContext, call: QueryCall): Promise<
     result: null,
     assistantError: null,
     limitResetsAt: null,
+    broken: null,
     turns: 0,
     usdTotal: 0,
     denials: 0,
@@ -87,6 +85,7 @@ export async function runQuery(context: QueryContext, call: QueryCall): Promise<
     retryAt: request.door.meter().retryAt,
     stderr: stderrOf(started),
     refusal: refusalOf(started),
+    broken: brokenOf(started) ?? heard.broken,
   });
   const { began, turns, usdTotal, denials } = heard;
   return { end, began, turns, usdTotal, denials };
@@ -129,6 +128,7 @@ function startQuery(
 
 const stderrOf = (started: StartedProcess | null): string => started?.stderr() ?? "";
 const refusalOf = (started: StartedProcess | null): string | null => started?.refusal() ?? null;
+const brokenOf = (started: StartedProcess | null): string | null => started?.broken() ?? null;
 
 /** Interrupting lets the CLI write down what it was doing; closing ends it whether it did or not. */
 async function stopQuery(running: Query, interruptMs: number): Promise<void> {
@@ -161,37 +161,38 @@ async function within(ms: number, promise: Promise<void>): Promise<void> {
 }
 
 function hear(heard: Heard, message: SDKMessage, now: () => number, listener: AgentListener): void {
-  if (message.type === "stream_event") {
+  const said = heardMessage(message);
+  if (said.kind === "delta") {
     if (now() - heard.lastDeltaAt < DELTA_MS_MIN) return;
     heard.lastDeltaAt = now();
   }
-  if (message.type === "system" && message.subtype === "init") heard.began = true;
-  if (message.type === "assistant") heard.assistantError = message.error ?? null;
-  if (message.type === "rate_limit_event" && message.rate_limit_info.status === "rejected") {
-    const seconds = message.rate_limit_info.resetsAt;
-    heard.limitResetsAt = seconds === undefined ? null : seconds * 1_000;
-  }
-  if (message.type === "result") {
-    heard.result = lastResult(message);
-    heard.turns += message.num_turns;
-    heard.usdTotal = message.total_cost_usd;
-    heard.denials = Math.max(heard.denials, message.permission_denials.length);
+  if (said.kind === "init") heard.began = true;
+  if (said.kind === "assistant") heard.assistantError = said.error;
+  if (said.kind === "limit") heard.limitResetsAt = said.resetsAt;
+  if (said.kind === "unreadable") heard.broken = said.problem;
+  if (said.kind === "result") {
+    const { result } = said;
+    heard.broken = null;
+    heard.result = lastResult(result);
+    heard.turns += result.num_turns;
+    heard.usdTotal = result.total_cost_usd;
+    heard.denials = Math.max(heard.denials, result.permission_denials.length);
   }
   for (const event of agentEvents(message)) listener.heard(event);
 }
 
-function lastResult(message: SDKResultMessage): LastResult {
-  const isSuccess = message.subtype === "success";
+function lastResult(result: HeardResult): LastResult {
+  const isSuccess = result.subtype === "success";
   return {
-    subtype: message.subtype,
-    isError: message.is_error,
-    text: isSuccess ? message.result : "",
-    errors: isSuccess ? [] : message.errors,
-    turns: message.num_turns,
-    apiStatus: (isSuccess ? message.api_error_status : null) ?? null,
-    terminalReason: message.terminal_reason ?? null,
-    startupFailure: (isSuccess ? null : message.startup_failure_reason) ?? null,
-    stopReason: message.stop_reason,
+    subtype: result.subtype,
+    isError: result.is_error,
+    text: isSuccess ? result.result : "",
+    errors: isSuccess ? [] : result.errors,
+    turns: result.num_turns,
+    apiStatus: (isSuccess ? result.api_error_status : null) ?? null,
+    terminalReason: result.terminal_reason ?? null,
+    startupFailure: (isSuccess ? null : result.startup_failure_reason) ?? null,
+    stopReason: result.stop_reason ?? null,
   };
 }
 

@@ -2,9 +2,12 @@ import { spawn } from "node:child_process";
 import { PassThrough } from "node:stream";
 import type { SpawnedProcess } from "@anthropic-ai/claude-agent-sdk";
 import type { JailedCommand, Processes, ProcessIdentity } from "../ports/jail.ts";
+import { boundedLines } from "./bounded-lines.ts";
 
 const STDERR_CHARS_MAX = 4_000;
 const STDERR_MS_MAX = 1_000;
+/** A request to the model may have 32 MiB, so no message of a conversation makes a longer line. */
+const LINE_BYTES_MAX = 32 * 1024 * 1024;
 
 /** The CLI's process as the SDK wants it, and what we need of it ourselves. */
 export interface StartedProcess {
@@ -17,11 +20,14 @@ export interface StartedProcess {
   stderr(): string;
   /** Why the process was never given its first input; null when it was. */
   refusal(): string | null;
+  /** Why we ended the process because of what it said; null when it was not so. */
+  broken(): string | null;
 }
 
 /**
  * Starts the jailed CLI. Whatever the SDK writes waits until `spawned` has resolved: the process
- * must be on record before it can do anything. If `spawned` fails, the process is killed.
+ * must be on record before it can do anything. If `spawned` fails, the process is killed; also when
+ * it writes a line of more than 32 MiB.
  */
 export function startProcess(
   command: JailedCommand,
@@ -52,19 +58,27 @@ export function startProcess(
     refusal = `the start was not recorded: ${error instanceof Error ? error.message : "failed"}`;
     await processes.end(process);
   };
+  const notEnded = (error: unknown): void => {
+    stderr += ` ${error instanceof Error ? error.message : "the process could not be ended"}`;
+  };
   if (identity !== null) {
     spawned(identity)
       .then(
         () => void input.pipe(child.stdin),
         (error: unknown) => refuse(error, identity),
       )
-      .catch((error: unknown) => {
-        stderr += ` ${error instanceof Error ? error.message : "the process could not be ended"}`;
-      });
+      .catch(notEnded);
   }
+  let broken: string | null = null;
+  const output = boundedLines(LINE_BYTES_MAX, () => {
+    broken = `the CLI wrote a line of more than ${LINE_BYTES_MAX} bytes`;
+    if (identity === null) child.kill("SIGKILL");
+    else processes.end(identity).catch(notEnded);
+  });
+  child.stdout.on("error", () => output.end()).pipe(output);
   const forSdk: SpawnedProcess = {
     stdin: input,
-    stdout: child.stdout,
+    stdout: output,
     get killed() {
       return child.killed;
     },
@@ -79,5 +93,12 @@ export function startProcess(
     once: child.once.bind(child) as SpawnedProcess["once"],
     off: child.off.bind(child) as SpawnedProcess["off"],
   };
-  return { forSdk, exited, identity, stderr: () => stderr.trim(), refusal: () => refusal };
+  return {
+    forSdk,
+    exited,
+    identity,
+    stderr: () => stderr.trim(),
+    refusal: () => refusal,
+    broken: () => broken,
+  };
 }

@@ -9,7 +9,7 @@ import { checkBranch, repoParts } from "./names.ts";
 import type { Place } from "./place.ts";
 import { prepare } from "./prepare.ts";
 import { push } from "./push.ts";
-import { conflicts, diff, readBase } from "./read.ts";
+import { conflicts, diff, readBase, log as readLog } from "./read.ts";
 import { branchSha } from "./refs.ts";
 import { removeClones } from "./remove-clones.ts";
 import { createRunGit } from "./run-git.ts";
@@ -67,6 +67,7 @@ export function createGit(options: GitOptions): Git {
     remoteHead: async (repo, branch) =>
       await branchSha(git, await cache.refresh(repo), checkBranch(branch)),
     diff: (repo, base, head, bytes) => diff(place, { repo, base, head }, bytes),
+    log: (repo, from, to, count) => readLog(place, { repo, from, to }, count),
     conflicts: (repo, base, head) => conflicts(place, { repo, base, head }),
     removeClones: (item) => removeClones(place, item),
     lockfileDigest: async (item, agent) =>

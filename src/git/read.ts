@@ -1,4 +1,4 @@
-import { GitFailure } from "../ports/git.ts";
+import { type CommitLine, GitFailure } from "../ports/git.ts";
 import { isSha } from "./names.ts";
 import type { Place } from "./place.ts";
 import { branchSha, hasCommit, RECENT_MS, resolve } from "./refs.ts";
@@ -49,6 +49,27 @@ export async function diff(
     outputBytes: bytes,
   });
   return wholeCharacters(text);
+}
+
+/** Commits of from..to, newest first, at most `count`; empty when one of them is not there. @throws GitFailure */
+export async function log(
+  place: Place,
+  of: { readonly repo: string; readonly from: string; readonly to: string },
+  count: number,
+): Promise<readonly CommitLine[]> {
+  const cache = await place.cache.recent(of.repo, RECENT_MS);
+  for (const sha of [of.from, of.to]) {
+    if (!isSha(sha) || !(await hasCommit(place.git, cache, sha))) return [];
+  }
+  const format = "--format=%H%x00%an%x00%s%x00";
+  const listed = await place.git({
+    args: ["log", `--max-count=${count}`, format, "--end-of-options", `${of.from}..${of.to}`, "--"],
+    cwd: cache,
+  });
+  return listed.stdout.split("\n").flatMap((line) => {
+    const [sha = "", author = "", subject = ""] = line.split("\0");
+    return isSha(sha) ? [{ sha, author, subject }] : [];
+  });
 }
 
 /** Whether merging head into base conflicts; branches of the remote or shas. @throws GitFailure */

@@ -65,12 +65,21 @@ export interface Git {
   remoteHead(repo: string, branch: string): Promise<string | null>;
   /** Unified diff of base...head from the cache, cut at `bytes`. */
   diff(repo: string, base: string, head: string, bytes: number): Promise<string>;
+  /** Commits of from..to, newest first, at most `count`; empty when `from` is unknown (a force-push). */
+  log(repo: string, from: string, to: string, count: number): Promise<readonly CommitLine[]>;
   /** Whether merging head into base conflicts, by git merge-tree in the cache. */
   conflicts(repo: string, base: string, head: string): Promise<boolean>;
   /** Removes every clone of the item; resolves with how many there were. */
   removeClones(item: ItemRef): Promise<number>;
   /** Paths of files whose change means that `setup` must run again, with a digest of their content. */
   lockfileDigest(item: ItemRef, agent: string): Promise<string>;
+}
+
+/** A commit as one line of a log. */
+export interface CommitLine {
+  readonly sha: string;
+  readonly author: string;
+  readonly subject: string;
 }
 
 export interface PushOrder {

@@ -1,5 +1,6 @@
 import type { RunOrder } from "../domain/decision.ts";
 import type { EffectRecord, Ledger, Outcome, Park, RunRecord } from "../domain/ledger.ts";
+import type { Seen } from "../domain/seen.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import type { ProcessIdentity } from "./jail.ts";
 
@@ -249,6 +250,8 @@ export interface RunStart {
   readonly resumed: boolean;
   readonly startedAt: number;
   readonly shown: readonly string[];
+  /** What the session has seen once it has read this run's prompt. */
+  readonly seen: Seen;
   readonly promptBytes: number;
 }
 
@@ -280,7 +283,11 @@ export interface RunStore {
   spawned(run: string, process: ProcessIdentity): Promise<void>;
   pushed(run: string, branch: string, sha: string): Promise<void>;
   /** The run goes on in another session (the old conversation was lost); writes both rows in one transaction. */
-  sessionChanged(run: string, session: SessionRow): Promise<void>;
+  sessionChanged(
+    run: string,
+    session: SessionRow,
+    told: { readonly shown: readonly string[]; readonly seen: Seen },
+  ): Promise<void>;
   end(end: RunEnd): Promise<void>;
   /** Runs without an end, with the process of their CLI if it was recorded (boot: end these first). */
   unfinished(): Promise<
@@ -288,6 +295,8 @@ export interface RunStore {
   >;
   list(limit: number, before: string | null): Promise<Page<RunView>>;
   get(id: string): Promise<RunView | null>;
+  /** What the run's session had seen with its prompt, or null for an unknown run. */
+  seen(id: string): Promise<Seen | null>;
   totals(): Promise<{
     readonly started: number;
     readonly succeeded: number;

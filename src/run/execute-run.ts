@@ -1,4 +1,4 @@
-import type { Park } from "../domain/ledger.ts";
+import type { Ledger, Park, RunRecord } from "../domain/ledger.ts";
 import { mayGoOn } from "../domain/may-go-on.ts";
 import type { PolicyAgent } from "../domain/policy.ts";
 import { ForgeFailure } from "../ports/forge.ts";
@@ -71,15 +71,15 @@ async function prepare(
   const key = sessionKey(agent.name, item.repo, item.number);
   const stored = await deps.store.sessions.get(key);
   const home = deps.sessionHome(item, agent.name);
+  const hasTranscript = stored !== null && (await deps.agent.hasTranscript(home, stored.sessionId));
   const plan = planSession({
     session: stored,
-    hasTranscript: stored !== null && (await deps.agent.hasTranscript(home, stored.sessionId)),
+    hasTranscript,
+    told: hasTranscript ? await toldRun(deps, home, { stored, ledger }) : null,
     skill: order.skill,
-    ledger,
     newId: deps.newId(),
   });
-  const workspaceText = prepared.text;
-  const composing = { order, run, plan, snapshot, ledger, settings, workspaceText };
+  const composing = { order, run, plan, snapshot, ledger, settings, prepared };
   const prompt = await composeForRun(deps, composing);
   const session = sessionFor({ stored, plan, key, prompt, now: deps.now() }, claim);
   if (watch.stopped() !== null) return null;
@@ -91,12 +91,26 @@ async function prepare(
     resumed: plan.kind !== "start",
     startedAt: deps.now(),
     shown: prompt.shown,
+    seen: prompt.seen,
     promptBytes: Buffer.byteLength(prompt.text),
   });
   if (attempt === null) return null;
   deps.sessionsChanged();
   const log = withFields(deps.log, { ...runFields(claim), run, attempt });
   return { ...given, run, snapshot, ledger, prepared, plan, session, prompt, log };
+}
+
+/** The newest run of the session whose prompt is in its transcript: that is what the session knows. */
+async function toldRun(
+  deps: RunDependencies,
+  home: string,
+  { stored, ledger }: { stored: SessionRow; ledger: Ledger },
+): Promise<RunRecord | null> {
+  const runs = ledger.runs.filter(({ session }) => session === stored.sessionId);
+  for (const run of runs.toReversed()) {
+    if (await deps.agent.holdsPrompt(home, stored.sessionId, run.id)) return run;
+  }
+  return null;
 }
 
 function sessionFor(

@@ -150,7 +150,7 @@ async function startFresh(
     snapshot,
     ledger,
     settings,
-    workspaceText: prepared.text,
+    prepared,
   });
   const fresh: SessionRow = {
     ...session,
@@ -159,7 +159,7 @@ async function startFresh(
     resumes: 0,
     usdTotal: 0,
   };
-  await deps.store.runs.sessionChanged(run, fresh);
+  await deps.store.runs.sessionChanged(run, fresh, prompt);
   deps.sessionsChanged();
   return { session: fresh, prompt };
 }

@@ -1,73 +1,85 @@
 import type { RunOrder } from "../domain/decision.ts";
 import type { Ledger } from "../domain/ledger.ts";
 import { agentOf, isPermitted, isWriter } from "../domain/people.ts";
+import type { Seen } from "../domain/seen.ts";
 import type { Account, Snapshot } from "../domain/snapshot.ts";
-import { newsFor, shownBy } from "../sessions/news.ts";
+import { textId } from "../domain/texts.ts";
+import type { CommitLine } from "../ports/git.ts";
+import { type DeltaPart, deltaOf } from "../sessions/delta.ts";
 import type { Plan } from "../sessions/plan.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 import { composePrompt, type PromptInput } from "./prompt.ts";
 import { promptFile } from "./prompt-files.ts";
+import type { PreparedWorkspace } from "./workspace.ts";
 
 const GUIDE_BYTES_MAX = 20_000;
 const SKILL_BYTES_MAX = 32_768;
 const DIFF_BYTES_MAX = 40_000;
+const COMMITS_MAX = 50;
 /** The repository's own guide, the first that its base branch has. */
 const GUIDES = ["AGENTS.md", "CLAUDE.md"];
 
 export interface RunPrompt {
   readonly text: string;
-  /** Every text the session will have been shown with this prompt. */
+  /** Ids of every text and act the session will have been shown with this prompt. */
   readonly shown: readonly string[];
+  readonly seen: Seen;
   /** The prompt shows text of somebody without write access. */
   readonly tainted: boolean;
 }
 
-/** Gathers what a run is told: skill, texts that are new to its session, guide and diff. Throws GitFailure. */
-export async function composeForRun(
-  deps: RunDependencies,
-  frame: {
-    readonly order: RunOrder;
-    readonly run: string;
-    readonly plan: Plan;
-    readonly snapshot: Snapshot;
-    readonly ledger: Ledger;
-    readonly settings: RepositorySettings;
-    readonly workspaceText: string;
-  },
-): Promise<RunPrompt> {
-  const { order, plan, snapshot, ledger, settings } = frame;
+interface Frame {
+  readonly order: RunOrder;
+  readonly run: string;
+  readonly plan: Plan;
+  readonly snapshot: Snapshot;
+  readonly ledger: Ledger;
+  readonly settings: RepositorySettings;
+  readonly prepared: Pick<PreparedWorkspace, "text" | "setupFailure">;
+}
+
+/** Gathers what a run is told: skill, what is new to its session, guide and diff. Throws GitFailure. */
+export async function composeForRun(deps: RunDependencies, frame: Frame): Promise<RunPrompt> {
+  const { order, plan, snapshot, ledger, settings, prepared } = frame;
+  const last = plan.kind === "start" ? null : plan.last;
+  const before = last === null ? null : await deps.store.runs.seen(last.id);
   const { policy } = settings;
-  const resumed = plan.kind !== "start";
-  const before = plan.kind === "start" ? [] : plan.last.shown;
   const self = policy.agents.find(({ name }) => name === order.agent)?.login ?? order.agent;
-  const news = newsFor(snapshot, {
-    shown: new Set(before),
+  const { parts, seen } = deltaOf(before, snapshot, {
     self,
     isTrusted: (author) => isTrusted(author, frame),
+    ownShas: new Set(ledger.pushed),
   });
+  const resumed = plan.kind !== "start";
+  // What the conversation already holds is not said again: it only goes on.
+  const isSameOrder = last !== null && last.fingerprint === order.fingerprint;
+  const goesOn = plan.kind === "continue" && isSameOrder;
   const text = composePrompt({
     order,
     run: frame.run,
     resumed,
-    skillText: await skillText(deps, frame, resumed),
+    skillText: goesOn ? null : await skillText(deps, frame, resumed),
     snapshot,
-    news,
+    parts,
+    commits: await commitsOf(deps, snapshot, parts),
     guide: resumed ? null : await guideOf(deps, frame),
     diff: await diffOf(deps, frame),
-    finding: plan.kind === "continue" ? findingOf(plan.last.reason, ledger, plan.last.id) : null,
-    workspace: frame.workspaceText,
+    finding: plan.kind === "continue" ? findingOf(frame, goesOn) : null,
+    workspace: prepared.text,
+    setupFailure: prepared.setupFailure,
     fence: deps.newFence(),
   });
   return {
     text,
-    shown: [...new Set([...before, ...shownBy(news)])],
-    tainted: !resumed && !isTrusted(snapshot.author, frame),
+    shown: [...Object.keys(seen.texts), ...seen.acts.map(textId.act)],
+    seen,
+    tainted: before === null && !isTrusted(snapshot.author, frame),
   };
 }
 
 function isTrusted(
   author: Account,
-  { snapshot, settings }: { snapshot: Snapshot; settings: RepositorySettings },
+  { snapshot, settings }: Pick<Frame, "snapshot" | "settings">,
 ): boolean {
   const { policy } = settings;
   return (
@@ -80,7 +92,7 @@ function isTrusted(
 /** The repository's own prompt file on its base branch wins over the installation's. */
 async function skillText(
   deps: RunDependencies,
-  { order, settings }: { order: RunOrder; settings: RepositorySettings },
+  { order, settings }: Pick<Frame, "order" | "settings">,
   resumed: boolean,
 ): Promise<string> {
   const file = promptFile(order.skill, resumed);
@@ -92,7 +104,7 @@ async function skillText(
 
 async function guideOf(
   deps: RunDependencies,
-  { settings }: { settings: RepositorySettings },
+  { settings }: Pick<Frame, "settings">,
 ): Promise<string | null> {
   const { repo, base } = settings.policy.repository;
   for (const path of GUIDES) {
@@ -102,29 +114,47 @@ async function guideOf(
   return null;
 }
 
+async function commitsOf(
+  deps: RunDependencies,
+  snapshot: Snapshot,
+  parts: readonly DeltaPart[],
+): Promise<readonly CommitLine[]> {
+  const moved = parts.find((part) => part.kind === "head");
+  if (moved === undefined) return [];
+  return await deps.git.log(snapshot.item.repo, moved.before, moved.after, COMMITS_MAX);
+}
+
 /** Reviews and merges see the whole change once, then what moved since the head their session knew. */
 async function diffOf(
   deps: RunDependencies,
-  frame: { order: RunOrder; plan: Plan; snapshot: Snapshot },
+  { order, plan, snapshot }: Pick<Frame, "order" | "plan" | "snapshot">,
 ): Promise<PromptInput["diff"]> {
-  const { order, plan, snapshot } = frame;
   const { pull } = snapshot;
   if (pull === null || order.headSha === null) return null;
   if (order.skill !== "review" && order.skill !== "merge") return null;
-  const known = plan.kind === "start" ? null : plan.last.headSha;
+  const known = plan.kind === "start" ? null : (plan.last?.headSha ?? null);
   if (known === order.headSha) return null;
   const from = known ?? pull.baseSha;
   const text = await deps.git.diff(snapshot.item.repo, from, order.headSha, DIFF_BYTES_MAX);
   return { from, to: order.headSha, text };
 }
 
-function findingOf(reason: string | null, ledger: Ledger, run: string): string {
-  const effects = ledger.effects.filter((effect) => effect.run === run);
+/** The true state of what the last run did: from the ledger, never from what it said. */
+function findingOf({ plan, ledger, order }: Frame, goesOn: boolean): string {
+  const last = plan.kind === "start" ? null : plan.last;
+  if (last === null) return "Nothing is known of it; look at the state of the clone first.";
+  const newest = ledger.runs.findLast(({ session }) => session === last.session) ?? last;
+  const effects = ledger.effects.filter(
+    (effect) => effect.run === last.id || effect.run === newest.id,
+  );
   const states = effects.map(({ tool, state, text }) =>
     state === "done" ? `- ${tool}: done. ${text}` : `- ${tool}: ${state}. ${text}`,
   );
+  const how = goesOn
+    ? `Go on with ${order.skill}: do not repeat what is done.`
+    : "Do not go back to it; what you are asked now stands above.";
   return [
-    `It did not come to its end (${reason ?? "it was interrupted"}). Do not repeat what is done; go on from there.`,
-    ...(states.length > 0 ? states : ["- none of your calls has taken effect on the forge yet"]),
+    `It did not come to its end (${newest.reason ?? "it was interrupted"}). ${how}`,
+    ...(states.length > 0 ? states : ["- none of your calls has taken effect on the forge"]),
   ].join("\n");
 }

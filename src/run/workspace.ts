@@ -16,6 +16,8 @@ export interface PreparedWorkspace {
   readonly workspace: Workspace;
   readonly branch: string;
   readonly text: string;
+  /** The end of what a failing set-up command said, or null. */
+  readonly setupFailure: string | null;
 }
 
 /** The branch a run works on: its own for an implementer, the pull request's for everybody else. */
@@ -60,12 +62,11 @@ export async function prepareWorkspace(
   if (workspace.kept !== null) {
     lines.push(`Commits of yours that were not on the forge are kept as ${workspace.kept}.`);
   }
-  if (isAuthor && settings.setup !== null) {
-    const failure = await runSetup(deps, { ...frame, setup: settings.setup, workspace });
-    if (failure !== null)
-      lines.push(`The set-up command \`${settings.setup}\` failed:\n${failure}`);
-  }
-  return { workspace, branch, text: lines.join("\n") };
+  const setupFailure =
+    isAuthor && settings.setup !== null
+      ? await runSetup(deps, { ...frame, setup: settings.setup, workspace })
+      : null;
+  return { workspace, branch, text: lines.join("\n"), setupFailure };
 }
 
 /** Null when it succeeded or was not needed; else the end of its output. */

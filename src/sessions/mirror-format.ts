@@ -80,26 +80,24 @@ export function digestLine(line: string): string {
 export function readSessions(content: unknown): FileSessions | null {
   const file = fileSchema.safeParse(content);
   if (file.success) {
-    const entries = file.data.sessions.map((entry) => [describe(entry), entry] as const);
-    return { form: "mirror", ...collect(entries) };
+    return { form: "mirror", ...collect(file.data.sessions) };
   }
   if (typeof content !== "object" || content === null || Array.isArray(content)) return null;
   if ("version" in content && "sessions" in content) return null;
-  const entries = Object.entries(content).map(
-    ([key, value]) => [key, { key, session_id: value }] as const,
-  );
+  const entries = Object.entries(content).map(([key, value]) => ({ key, session_id: value }));
   return { form: "plain", ...collect(entries) };
 }
 
-function collect(entries: readonly (readonly [string, unknown])[]): Omit<FileSessions, "form"> {
+function collect(entries: readonly unknown[]): Omit<FileSessions, "form"> {
   const lines = new Map<string, FileLine>();
   const skipped: SkippedEntry[] = [];
-  for (const [text, value] of entries) {
-    const entry = text.slice(0, 200);
+  for (const value of entries) {
     const line = readEntry(value);
-    if ("problem" in line) skipped.push({ entry, problem: line.problem, keys: keysOf(value) });
-    else if (lines.has(line.key)) {
-      skipped.push({ entry, problem: `${line.key} stands there twice`, keys: [line.key] });
+    if ("problem" in line) {
+      skipped.push({ entry: describe(value), problem: line.problem, keys: keysOf(value) });
+    } else if (lines.has(line.key)) {
+      const problem = `${line.key} stands there twice`;
+      skipped.push({ entry: describe(value), problem, keys: [line.key] });
     } else lines.set(line.key, line);
   }
   return { lines: [...lines.values()], skipped };

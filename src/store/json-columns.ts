@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { RunOrder } from "../domain/decision.ts";
 import type { Park } from "../domain/ledger.ts";
+import type { Seen } from "../domain/seen.ts";
 import { SKILLS } from "../domain/skill.ts";
 import { JsonFailure, parseJson } from "../json/parse.ts";
 import type { Warn } from "./context.ts";
@@ -35,6 +36,24 @@ export const parksSchema: z.ZodType<readonly Park[]> = z.array(
     since: z.number(),
   }),
 );
+
+/** What a session has seen of its work item. */
+export const seenSchema: z.ZodType<Seen> = z.object({
+  title: z.string(),
+  body: z.string(),
+  pull: z
+    .object({
+      number: z.number(),
+      title: z.string(),
+      body: z.string(),
+      base: z.string(),
+      head: z.string(),
+    })
+    .nullable(),
+  texts: z.record(z.string(), z.string()),
+  checks: z.record(z.string(), z.string()),
+  acts: z.array(z.number()),
+});
 
 /** The ids of the texts a run has shown. */
 export const shownSchema: z.ZodType<readonly string[]> = z.array(z.string());

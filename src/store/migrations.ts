@@ -7,6 +7,7 @@ import type { Tables } from "./tables.ts";
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_tables": { up: (db) => runAll(db, FIRST_TABLES) },
   "0002_session_lines": { up: (db) => runAll(db, SESSION_LINES) },
+  "0003_run_seen": { up: (db) => runAll(db, RUN_SEEN) },
 };
 
 /**
@@ -234,4 +235,9 @@ const SESSION_LINES: readonly string[] = [
   `create trigger session_deleted after delete on session begin
     insert into session_stale (key) values (old.key) on conflict (key) do nothing;
   end`,
+];
+
+/** Kept apart from `run`: it is large, and only the next run of the session reads it. */
+const RUN_SEEN: readonly string[] = [
+  `create table run_seen (run text primary key references run (id), seen_json text not null) strict, without rowid`,
 ];

@@ -1,6 +1,7 @@
 import type { Claim, RunEnd, RunStart, RunStore, SessionRow } from "../ports/store.ts";
 import { StoreFailure } from "../ports/store.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
+import { readJson, seenSchema } from "./json-columns.ts";
 import { holdsRun } from "./leases.ts";
 import { toRunView } from "./run-rows.ts";
 import { countRuns, listUnfinished } from "./run-totals.ts";
@@ -26,8 +27,8 @@ export function createRuns(context: StoreContext): RunStore {
     async pushed(run, branch, sha) {
       await db.transaction().execute((tx) => recordPush(tx, { run, branch, sha, at: now() }));
     },
-    async sessionChanged(run, session) {
-      await db.transaction().execute((tx) => changeSession(tx, run, session));
+    async sessionChanged(run, session, told) {
+      await db.transaction().execute((tx) => changeSession(tx, run, { session, told }));
     },
     async end(end) {
       await db.transaction().execute((tx) => endRun(tx, end));
@@ -52,6 +53,15 @@ export function createRuns(context: StoreContext): RunStore {
     async get(id) {
       const row = await db.selectFrom("run").selectAll().where("id", "=", id).executeTakeFirst();
       return row === undefined ? null : toRunView(row, warn);
+    },
+    async seen(id) {
+      const row = await db
+        .selectFrom("run_seen")
+        .select("seen_json")
+        .where("run", "=", id)
+        .executeTakeFirst();
+      const where = `run_seen ${id}`;
+      return row === undefined ? null : readJson(row.seen_json, seenSchema, { warn, where });
     },
     async totals() {
       return countRuns(db);
@@ -94,6 +104,10 @@ async function startRun(
       prompt_bytes: run.promptBytes,
     })
     .execute();
+  await tx
+    .insertInto("run_seen")
+    .values({ run: run.id, seen_json: JSON.stringify(run.seen) })
+    .execute();
   await putSessions(tx, [run.session]);
   return attempt;
 }
@@ -131,14 +145,27 @@ async function recordPush(
     .execute();
 }
 
-async function changeSession(tx: Executor, id: string, session: SessionRow): Promise<void> {
+async function changeSession(
+  tx: Executor,
+  id: string,
+  { session, told }: { session: SessionRow; told: Pick<RunStart, "shown" | "seen"> },
+): Promise<void> {
   const run = await tx
     .updateTable("run")
-    .set({ session_key: session.key, session: session.sessionId })
+    .set({
+      session_key: session.key,
+      session: session.sessionId,
+      shown_json: JSON.stringify(told.shown),
+    })
     .where("id", "=", id)
     .returning(["seq", "session_key"])
     .executeTakeFirst();
   if (run === undefined) throw unknownRun(id);
+  await tx
+    .updateTable("run_seen")
+    .set({ seen_json: JSON.stringify(told.seen) })
+    .where("run", "=", id)
+    .execute();
   await markTainted(tx, id, session);
   if (!(await isOvertaken(tx, run))) await putSessions(tx, [session]);
 }

@@ -21,6 +21,7 @@ export interface Tables {
   /** Sessions that have changed since their line was read. */
   session_stale: { key: string };
   run: RunTable;
+  run_seen: RunSeenTable;
   effect: EffectTable;
   clone: { repo: string; number: number; agent: string };
   /** One row per sha the service has pushed to a branch of an item. */
@@ -141,6 +142,11 @@ export interface RunTable {
   pid: number | null;
   start_ticks: string | null;
   boot_id: string | null;
+}
+
+export interface RunSeenTable {
+  run: string;
+  seen_json: string;
 }
 
 export interface EffectTable {

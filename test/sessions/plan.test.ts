@@ -3,7 +3,7 @@ import type { RunRecord } from "../../src/domain/ledger.ts";
 import type { Skill } from "../../src/domain/skill.ts";
 import type { SessionRow } from "../../src/ports/store.ts";
 import { planSession } from "../../src/sessions/plan.ts";
-import { ledgerWith, NOW, runRecord } from "../support/world.ts";
+import { NOW, runRecord } from "../support/world.ts";
 
 const SESSION: SessionRow = {
   key: "boss:acme/widgets#1",
@@ -23,7 +23,7 @@ interface Case {
   readonly session?: SessionRow | null;
   readonly hasTranscript?: boolean;
   readonly skill?: Skill;
-  readonly runs?: readonly RunRecord[];
+  readonly told?: RunRecord | null;
   readonly plan: string;
 }
 
@@ -31,21 +31,21 @@ test.each<Case>([
   { when: "there is no session", session: null, plan: "start new" },
   { when: "the transcript is gone", hasTranscript: false, plan: "start session-1" },
   { when: "its last run succeeded", plan: "resume session-1" },
-  { when: "its last run asked", runs: [runRecord({ outcome: "asked" })], plan: "resume session-1" },
+  { when: "its last run asked", told: runRecord({ outcome: "asked" }), plan: "resume session-1" },
   {
     when: "its last run failed",
-    runs: [runRecord({ outcome: "failed" })],
+    told: runRecord({ outcome: "failed" }),
     plan: "continue session-1",
   },
   {
     when: "its last run was cut off by a kill",
-    runs: [runRecord({ outcome: "cancelled" })],
+    told: runRecord({ outcome: "cancelled" }),
     plan: "continue session-1",
   },
   {
-    when: "only another session's run is known",
-    runs: [runRecord({ session: "session-0" })],
-    plan: "start new",
+    when: "no known prompt is in the transcript (somebody brought it)",
+    told: null,
+    plan: "continue session-1",
   },
   {
     when: "a tainted session is asked to merge",
@@ -58,12 +58,12 @@ test.each<Case>([
     session: { ...SESSION, tainted: true },
     plan: "resume session-1",
   },
-])("when $when: $plan", ({ session, hasTranscript, skill, runs, plan }) => {
+])("when $when: $plan", ({ session, hasTranscript, skill, told, plan }) => {
   const made = planSession({
     session: session === undefined ? SESSION : session,
     hasTranscript: hasTranscript ?? true,
     skill: skill ?? "implement",
-    ledger: ledgerWith({ runs: runs ?? [runRecord()] }),
+    told: told === undefined ? runRecord() : told,
     newId: "new",
   });
 

@@ -3,6 +3,7 @@ import { expect, test } from "bun:test";
 import {
   anEnd,
   anOrder,
+  aSeen,
   aSession,
   aStart,
   claimRun,
@@ -114,8 +115,9 @@ test("taint outlives the session that brought it", async () => {
   await store.runs.start(claim, aStart("r1", claim));
   expect((await store.ledger.read(itemRef(42))).tainted).toBe(false);
 
-  await store.runs.sessionChanged("r1", aSession("boss", 42, { tainted: true }));
-  await store.runs.sessionChanged("r1", aSession("boss", 42, { tainted: false }));
+  const told = { shown: [], seen: aSeen() };
+  await store.runs.sessionChanged("r1", aSession("boss", 42, { tainted: true }), told);
+  await store.runs.sessionChanged("r1", aSession("boss", 42, { tainted: false }), told);
   await store.runs.end(anEnd("r1", { session: null }));
 
   expect((await store.ledger.read(itemRef(42))).tainted).toBe(true);

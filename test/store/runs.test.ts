@@ -4,6 +4,7 @@ import type { Outcome } from "../../src/domain/ledger.ts";
 import {
   anEnd,
   anOrder,
+  aSeen,
   aSession,
   aStart,
   claimRun,
@@ -160,10 +161,20 @@ test("a run may go on in another session", async () => {
   await started(world, "r1", 42);
   const session = aSession("boss", 42, { sessionId: "fresh" });
 
-  await store.runs.sessionChanged("r1", session);
+  const seen = aSeen({ texts: { "comment:5": "x" }, acts: [7] });
+  await store.runs.sessionChanged("r1", session, { shown: ["comment:5"], seen });
 
-  expect((await store.runs.get("r1"))?.session).toBe("fresh");
+  expect(await store.runs.get("r1")).toMatchObject({ session: "fresh", shown: ["comment:5"] });
+  expect(await store.runs.seen("r1")).toEqual(seen);
   expect(await store.sessions.all()).toEqual([session]);
+});
+
+test("what a session has seen is kept with the run, and of an unknown run nothing is known", async () => {
+  await using world = await openStoreWorld();
+  await started(world, "r1", 42);
+
+  expect(await world.store.runs.seen("r1")).toEqual(aSeen());
+  expect(await world.store.runs.seen("ghost")).toBeNull();
 });
 
 test("a run that was never started is named", async () => {
@@ -174,7 +185,7 @@ test("a run that was never started is named", async () => {
   for (const act of [
     () => runs.spawned("ghost", process),
     () => runs.pushed("ghost", "boss/42", "a"),
-    () => runs.sessionChanged("ghost", aSession("boss", 42)),
+    () => runs.sessionChanged("ghost", aSession("boss", 42), { shown: [], seen: aSeen() }),
   ]) {
     const failure = await act().catch((error: unknown) => error);
     expect(failure).toMatchObject({ name: "StoreFailure", kind: "unknown_run" });

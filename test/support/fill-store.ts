@@ -57,6 +57,7 @@ export async function fillStore(store: Store, at: number): Promise<void> {
     resumed: false,
     startedAt: at,
     shown: [],
+    seen: { title: "", body: "", pull: null, texts: {}, checks: {}, acts: [] },
     promptBytes: 1_234,
   });
 }

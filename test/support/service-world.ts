@@ -1,14 +1,15 @@
-import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { type Conversation, readConversation, say, use } from "../../demo/model/conversation.ts";
-import type { RecordedRequest, Step } from "../../demo/model/endpoint.ts";
+import { readConversation, say } from "../../demo/model/conversation.ts";
+import type { RecordedRequest } from "../../demo/model/endpoint.ts";
 import { type LogLine, type RunningService, startService } from "../../demo/scenario/service.ts";
 import { createHook, ISSUE, pushFiles, REPO } from "../../demo/scenario/widgets.ts";
 import { startWorld, type World, type WorldOptions } from "../../demo/scenario/world.ts";
 import { createProcesses } from "../../src/sandbox/create-processes.ts";
+import type { Talk } from "./model-steps.ts";
 
 /** The key the service has and nobody else may ever see. */
 export const MODEL_KEY = "sk-ant-0123456789abcdef-must-stay-outside";
@@ -17,9 +18,8 @@ const PATIENCE_MS = 20_000;
 const LOOK_MS = 15;
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
-type Talk = (talk: Conversation) => Step | Promise<Step>;
 type Fields = Readonly<Record<string, unknown>>;
-export type Wish = Partial<
+type Wish = Partial<
   Pick<WorldOptions, "more" | "repository" | "skills" | "sweepSeconds" | "sandbox">
 >;
 
@@ -74,20 +74,20 @@ export interface ServiceWorld extends AsyncDisposable {
   startAgain(): Promise<void>;
 }
 
-export interface Comment {
+interface Comment {
   readonly id: number;
   readonly body: string;
   readonly user: { readonly login: string };
 }
 
-export interface Pull {
+interface Pull {
   readonly number: number;
   readonly state: string;
   readonly merged: boolean;
   readonly head: { readonly ref: string; readonly sha: string };
 }
 
-export interface RunView {
+interface RunView {
   readonly id: string;
   readonly agent: string;
   readonly skill: string;
@@ -97,7 +97,7 @@ export interface RunView {
   readonly reason: string | null;
 }
 
-export interface ItemView {
+interface ItemView {
   readonly state: string;
   readonly decision: string;
   readonly reason: string;
@@ -203,6 +203,7 @@ export async function serviceWorld(wish: Wish = {}): Promise<ServiceWorld> {
     },
     kill,
     startAgain: async () => {
+      alive.delete(service);
       service = await startService(world.serviceOptions);
       alive.add(service);
       const hooks = (await api("alice", "GET", `/repos/${REPO}/hooks`)) as { id: number }[];
@@ -217,46 +218,6 @@ export async function serviceWorld(wish: Wish = {}): Promise<ServiceWorld> {
       await rm(dir, { recursive: true, force: true });
     },
   };
-}
-
-/** Steps in order: each prompt begins with the first, each answered tool call moves on to the next. */
-export function steps(...all: readonly Step[]): Talk {
-  return ({ calls }) => all[calls.length] ?? say("Done.");
-}
-
-/** The forge's tool by its short name. */
-export function forgeTool(name: string, input: unknown): Step {
-  return use(`mcp__forge__${name}`, input);
-}
-
-/** Everything an implementer does, in two calls. */
-export const IMPLEMENTING: readonly Step[] = [
-  use("Bash", { command: "echo done > note.md && git add note.md && git commit -qm note" }),
-  forgeTool("open_pull_request", { title: "A note", body: "It is there now." }),
-];
-
-/** Pids of all processes that were started by `pid`, directly or not, and of itself. */
-export async function treeOf(pid: number): Promise<readonly number[]> {
-  const parents = new Map<number, number>();
-  for (const entry of await readdir("/proc")) {
-    const child = Number(entry);
-    if (!Number.isInteger(child)) continue;
-    const stat = await readFile(`/proc/${child}/stat`, "latin1").catch(() => "");
-    const parent = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1];
-    if (parent !== undefined) parents.set(child, Number(parent));
-  }
-  const found = [pid];
-  for (const at of found) {
-    for (const [child, parent] of parents) if (parent === at) found.push(child);
-  }
-  return found;
-}
-
-/** Whether a process has this pid and is no zombie. */
-export async function isRunning(pid: number): Promise<boolean> {
-  const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
-  const state = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[0] ?? "";
-  return state !== "" && state !== "Z" && state !== "X";
 }
 
 function isLike(line: LogLine, fields: Fields): boolean {
@@ -315,11 +276,7 @@ async function callAdmin(call: {
   });
 }
 
-async function runCli(
-  dir: string,
-  configPath: string,
-  args: readonly string[],
-): Promise<CliEnd> {
+async function runCli(dir: string, configPath: string, args: readonly string[]): Promise<CliEnd> {
   const child = Bun.spawn([process.execPath, CLI, "--config", configPath, ...args], {
     cwd: dir,
     env: { PATH: process.env["PATH"] ?? "", HOME: dir, TZ: "UTC" },

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { RunOrder } from "../../src/domain/decision.ts";
+import type { Seen } from "../../src/domain/seen.ts";
 import type { ItemRef, Snapshot } from "../../src/domain/snapshot.ts";
 import type {
   Claim,
@@ -135,6 +136,10 @@ export function aSession(
   };
 }
 
+export function aSeen(patch: Partial<Seen> = {}): Seen {
+  return { title: "t", body: "b", pull: null, texts: {}, checks: {}, acts: [], ...patch };
+}
+
 export function aStart(id: string, claim: RunClaim, patch: Partial<RunStart> = {}): RunStart {
   return {
     id,
@@ -144,6 +149,7 @@ export function aStart(id: string, claim: RunClaim, patch: Partial<RunStart> = {
     resumed: false,
     startedAt: NOON,
     shown: [],
+    seen: aSeen(),
     promptBytes: 100,
     ...patch,
   };

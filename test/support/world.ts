@@ -186,7 +186,7 @@ export function runRecord(change: Partial<RunRecord> = {}): RunRecord {
     usd: 0.1,
     headSha: null,
     pushedSha: null,
-    shown: [],
+    shown: ["act:100"],
     ...change,
   };
 }

@@ -1,0 +1,441 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import packageFile from "../../package.json" with { type: "json" };
+import { createAgent } from "../agent/create-agent.ts";
+import { adminToken } from "../config/admin-token.ts";
+import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
+import type { Policy } from "../domain/policy.ts";
+import { digestOf } from "../domain/seen.ts";
+import type { ItemRef } from "../domain/snapshot.ts";
+import { createForge } from "../forge/create-forge.ts";
+import { createEgress } from "../gateway/create-egress.ts";
+import { createGateway } from "../gateway/create-gateway.ts";
+import { createGit } from "../git/create-git.ts";
+import { createAdminListener } from "../http/admin-listener.ts";
+import { createPublicListener } from "../http/public-listener.ts";
+import { countDeliveries } from "../intake/count-deliveries.ts";
+import { createIntake } from "../intake/create-intake.ts";
+import { createAudit } from "../observe/audit.ts";
+import { createLog, standardError } from "../observe/log.ts";
+import { createMetrics } from "../observe/metrics.ts";
+import { createRedactor } from "../observe/redactor.ts";
+import type { Log } from "../ports/observe.ts";
+import type { ItemRow, Page, Store } from "../ports/store.ts";
+import type { AgentSettings, RepositorySettings, RunDependencies } from "../run/dependencies.ts";
+import { endOrphans } from "../run/end-orphans.ts";
+import { executeRun } from "../run/execute-run.ts";
+import { loadPromptFiles, type PromptFiles } from "../run/prompt-files.ts";
+import { createJail } from "../sandbox/create-jail.ts";
+import { createProcesses } from "../sandbox/create-processes.ts";
+import { sessionKey } from "../sessions/key.ts";
+import { dropAllForIssue, dropSession, openSessionStore } from "../sessions/store.ts";
+import { openStore } from "../store/open-store.ts";
+import type { WorkDependencies } from "../work/dependencies.ts";
+import { createWorkLoop } from "../work/loop.ts";
+import { oneAtATime } from "../work/one-at-a-time.ts";
+import { createSnapshotReader } from "../work/read-snapshot.ts";
+import { type SweepState, sweep } from "../work/sweep.ts";
+import { refuse } from "./refuse.ts";
+
+const EXIT_DONE = 0;
+const SHUTDOWN_MS_MAX = 18_000;
+const WAITING_REFRESH_MS = 200;
+const ITEMS_PAGE = 200;
+/** A unix socket's path holds less than 108 bytes; the names in this directory take up to 30. */
+const SOCKET_DIR_LENGTH_MAX = 70;
+const OWN_SKILLS = fileURLToPath(new URL("../../skills", import.meta.url));
+
+/**
+ * Builds the service from its configuration and runs it until it is told to stop; resolves with the
+ * exit code. The caller holds the lock of the state directory, which exists.
+ */
+export async function runService(options: {
+  readonly config: Config;
+  readonly notices: readonly { readonly message: string }[];
+  readonly env: Record<string, string | undefined>;
+}): Promise<number> {
+  const { config, notices, env } = options;
+  const directories = config.skillsDir === null ? [OWN_SKILLS] : [config.skillsDir, OWN_SKILLS];
+  const prompts = await loadPromptFiles(directories);
+  if (!prompts.ok) {
+    return refuse(
+      prompts.problems.map(({ file, problem, remedy }) => `prompt ${file} ${problem}: ${remedy}`),
+    );
+  }
+  const jail = createJail({ mode: config.sandbox, dir: join(config.stateDir, "jail") });
+  const check = await jail.check();
+  if (!check.ok)
+    return refuse([`sandbox.mode ${config.sandbox}: ${check.problem}: ${check.remedy}`]);
+  const redactor = createRedactor(secretsOf(config).map((secret) => secret.reveal()));
+  const isTerminal = process.stderr.isTTY === true;
+  const log = createLog({
+    redactor,
+    format: isTerminal ? "pretty" : "json",
+    colour: isTerminal && (env["NO_COLOR"] ?? "") === "",
+    level: env["CLAUDE_HOOKS_LOG"] === "debug" ? "debug" : "info",
+    stream: standardError(),
+  });
+  for (const { message } of notices) log.warn(message);
+  if (config.sandbox === "none") {
+    log.warn("sandbox.mode is none: agents run without walls on this host");
+  }
+  return await run(config, { prompts: prompts.files, jail, log, redactor });
+}
+
+type Parts = {
+  readonly prompts: PromptFiles;
+  readonly jail: ReturnType<typeof createJail>;
+  readonly log: Log;
+  readonly redactor: ReturnType<typeof createRedactor>;
+};
+
+async function run(config: Config, parts: Parts): Promise<number> {
+  const { log, redactor } = parts;
+  const now = Date.now;
+  const { stateDir } = config;
+  const store = await openStore({
+    path: join(stateDir, "claude-hooks.db"),
+    now,
+    warn: (message) => log.warn("store", { reason: message }),
+  });
+  const processes = createProcesses();
+  await endOrphans({ store, processes, now, log });
+  const sessions = await openSessionStore({ table: store.sessions, stateDir, now, log });
+  const audit = createAudit({ file: join(stateDir, "audit.jsonl"), now, redactor, log });
+  const metrics = createMetrics({
+    queueWaiting: async () => (await store.work.waiting()).waiting,
+    sessions: async () => await store.sessions.count(),
+  });
+  const deliveries = countDeliveries(metrics);
+  const socketDir = await makeSocketDir(stateDir);
+  const forge = createForge({
+    url: config.forge.url,
+    ca: config.forge.ca?.pem ?? null,
+    agents: config.agents.map(({ name, login, token }) => ({
+      name,
+      login,
+      token: () => token.reveal(),
+    })),
+    readerAgent: config.agents[0]?.name ?? "",
+    requestsPerSecond: config.forge.requestsPerSecond,
+    kind: config.forge.kind,
+    now,
+    log,
+  });
+  const policy = (repo: string): Policy | null => policyFor(config, repo);
+  const readSnapshot = createSnapshotReader({ reader: forge.reader, store, policy });
+  const git = createGit({
+    stateDir,
+    remoteUrl: (repo) => `${config.forge.url}/${repo}.git`,
+    credential: (name) => gitCredential(config, name),
+    caFile: config.forge.ca?.file ?? null,
+    now,
+    log,
+  });
+  const sessionHome = (item: ItemRef, agent: string): string =>
+    join(stateDir, "claude", item.repo, `${item.number}`, agent);
+  const dropTranscripts = async (item: ItemRef): Promise<void> => {
+    await rm(join(stateDir, "claude", item.repo, `${item.number}`), {
+      recursive: true,
+      force: true,
+    });
+  };
+  const gateway = createGateway({
+    dir: socketDir,
+    upstream: config.model.baseUrl,
+    credential: {
+      kind: config.model.credential.kind,
+      value: config.model.credential.secret.reveal(),
+    },
+    now,
+    newCredential: () => `sk-run-${randomBytes(24).toString("hex")}`,
+    loopback: config.sandbox === "none",
+  });
+  const work: WorkDependencies = {
+    forge,
+    sweepReader: forge.sweepReader,
+    git,
+    store,
+    policy,
+    policies: () => namedPolicies(config),
+    agents: () => config.agents,
+    readSnapshot,
+    dropSessions: async (item) => {
+      const dropped = await dropAllForIssue(sessions, item.repo, item.number);
+      await dropTranscripts(item);
+      return dropped;
+    },
+    now,
+    log,
+    metrics,
+    audit,
+  };
+  const runs: RunDependencies = {
+    forge,
+    git,
+    agent: createAgent({ jail: parts.jail, processes, now }),
+    jail: parts.jail,
+    gateway,
+    egress: createEgress({
+      dir: socketDir,
+      onRefused: (destination, reason) => {
+        audit.append("egress_refused", { destination, reason });
+      },
+    }),
+    store,
+    sessionsChanged: () => sessions.mirror.changed(),
+    prompts: () => parts.prompts,
+    repository: (repo) => repositorySettings(config, repo),
+    agentSettings: (name) => agentSettings(config, name),
+    sessionHome,
+    readSnapshot,
+    oneMerge: oneAtATime(),
+    now,
+    newId: randomUUID,
+    newFence: () => randomBytes(8).toString("hex"),
+    log,
+    metrics,
+  };
+  const shutdown = new AbortController();
+  const owner = await ownerOf(store);
+  const loop = createWorkLoop(work, {
+    owner,
+    limits: () => config.limits,
+    run: async (claim) => await executeRun(claim, runs, shutdown.signal),
+  });
+  store.onWake(() => loop.wake());
+  await store.work.reap(owner);
+  await noticeNewConfig(store, config);
+
+  let closing = false;
+  let waiting = 0;
+  const refresh = setInterval(() => {
+    store.work.waiting().then(
+      (queue) => {
+        waiting = queue.waiting;
+      },
+      (error: unknown) => log.warn("the queue could not be counted", { reason: String(error) }),
+    );
+  }, WAITING_REFRESH_MS);
+  const intake = createIntake({
+    kind: config.forge.kind,
+    path: config.webhook.path,
+    secrets: () => config.webhook.secrets.map((secret) => Buffer.from(secret.reveal())),
+    bodyBytes: config.limits.bodyBytes,
+    queueLimit: config.limits.queue,
+    waiting: () => waiting,
+    closing: () => closing,
+    agents: () => config.agents,
+    concerns: (repo) => repositoryFor(config, repo) !== null,
+    deliveries: store.deliveries,
+    now,
+    metrics: deliveries,
+    audit,
+    log,
+  });
+  const publicListener = createPublicListener({
+    listen: config.webhook.listen,
+    intake,
+    log,
+  });
+  const token = await adminToken(config, randomBytes);
+  redactor.add([token.reveal()]);
+  let sweepState: SweepState = "running";
+  const adminListener = createAdminListener({
+    listen: config.admin.listen,
+    hosts: config.admin.hosts,
+    token: () => token.reveal(),
+    now,
+    store,
+    sessions: {
+      reset: async (agent, repo, number) => {
+        const item: ItemRef = {
+          repo: repo.toLowerCase(),
+          number: (await store.pulls.itemOf(repo.toLowerCase(), number)) ?? number,
+        };
+        const { runs: known } = await store.ledger.read(item);
+        if (known.some((one) => one.agent === agent && one.endedAt === null)) return "running";
+        const existed = await dropSession(sessions, sessionKey(agent, item.repo, item.number));
+        await rm(sessionHome(item, agent), { recursive: true, force: true });
+        return existed;
+      },
+    },
+    control: {
+      pause: async (scope) => await store.work.pause(scope, true),
+      resume: async (scope) => {
+        await store.work.pause(scope, false);
+        // What was decided while paused is asked again now, not at the next sweep.
+        await markAgain(store, ({ reason }) => reason.endsWith("paused"));
+      },
+    },
+    status: () => ({ deliveries: deliveries.counts() }),
+    readiness: () => ({ ready: !closing, sweep: sweepState }),
+    metricsText: async () => (await metrics.render()).body,
+    version: packageFile.version,
+    log,
+  });
+  const serveFile = join(stateDir, "serve.json");
+  await writeServeFile(serveFile, {
+    pid: process.pid,
+    version: packageFile.version,
+    started_at: new Date(now()).toISOString(),
+    webhook: `${publicListener.url}${config.webhook.path}`,
+    admin: adminListener.url,
+  });
+  log.info("serving", { webhook: publicListener.url, admin: adminListener.url, pid: process.pid });
+  loop.start();
+  const sweeping = sweepForEver({
+    deps: work,
+    everyMs: config.sweepSeconds * 1000,
+    signal: shutdown.signal,
+    onState: (state) => {
+      sweepState = state;
+    },
+  });
+
+  await untilSignal(log);
+  log.info("stopping");
+  shutdown.abort();
+  await withinShutdown(Promise.all([loop.drain(), sweeping]), log);
+  closing = true;
+  await publicListener.stop(true);
+  await adminListener.stop(true);
+  clearInterval(refresh);
+  await gateway.stop();
+  await rm(serveFile, { force: true });
+  await sessions.mirror.close();
+  await audit.close();
+  await store.close();
+  await rm(socketDir, { recursive: true, force: true });
+  log.info("stopped");
+  return EXIT_DONE;
+}
+
+async function makeSocketDir(stateDir: string): Promise<string> {
+  const own = join(stateDir, "run");
+  if (own.length > SOCKET_DIR_LENGTH_MAX) return await mkdtemp(join(tmpdir(), "claude-hooks-"));
+  await rm(own, { recursive: true, force: true });
+  await mkdir(own, { mode: 0o700 });
+  return own;
+}
+
+/** The token is the password; the user name does not matter to Forgejo and Gitea. */
+function gitCredential(config: Config, name: string | null): string | null {
+  const agent = config.agents.find((one) => one.name === name) ?? config.agents[0];
+  if (agent === undefined) return null;
+  const basic = Buffer.from(`${agent.login}:${agent.token.reveal()}`).toString("base64");
+  return `Authorization: Basic ${basic}`;
+}
+
+function namedPolicies(config: Config): readonly Policy[] {
+  return config.repositories.flatMap(({ pattern }) => {
+    const policy = pattern.endsWith("/*") ? null : policyFor(config, pattern);
+    return policy === null ? [] : [policy];
+  });
+}
+
+function repositorySettings(config: Config, repo: string): RepositorySettings | null {
+  const entry = repositoryFor(config, repo);
+  const policy = policyFor(config, repo);
+  if (entry === null || policy === null) return null;
+  const { setup, network, read } = entry;
+  return { policy, setup, network, read };
+}
+
+function agentSettings(config: Config, name: string): AgentSettings {
+  const agent = config.agents.find((one) => one.name === name);
+  if (agent === undefined) throw new Error(`no agent ${name} in the configuration`);
+  const { host } = new URL(config.forge.url);
+  const email = agent.git.email ?? `${agent.login}@noreply.${host.replace(/:\d+$/u, "")}`;
+  return { model: agent.model, identity: { name: agent.git.name, email } };
+}
+
+/** Marks every known item whose row says so, page by page. */
+async function markAgain(store: Store, isWanted: (row: ItemRow) => boolean): Promise<void> {
+  let before: string | null = null;
+  do {
+    const page: Page<ItemRow> = await store.work.items(ITEMS_PAGE, before);
+    const marks = page.rows.filter(isWanted).map(({ repo, number }) => ({
+      repo,
+      target: { kind: "number" as const, number },
+    }));
+    await store.work.mark(marks, true);
+    before = page.next;
+  } while (before !== null);
+}
+
+/** A changed configuration may decide otherwise: everything is looked at again, also what had ended long ago. */
+async function noticeNewConfig(store: Store, config: Config): Promise<void> {
+  const { agents, repositories, limits } = config.document;
+  const digest = digestOf(JSON.stringify({ agents, repositories, limits }));
+  if ((await store.meta.get("config")) === digest) return;
+  await store.meta.set("sweep:since", "0");
+  await markAgain(store, () => true);
+  await store.meta.set("config", digest);
+}
+
+/** The name under which this state directory holds leases: the same after every restart. */
+async function ownerOf(store: Store): Promise<string> {
+  const known = await store.meta.get("owner");
+  if (known !== null) return known;
+  const owner = randomUUID();
+  await store.meta.set("owner", owner);
+  return owner;
+}
+
+async function writeServeFile(path: string, value: object): Promise<void> {
+  const temporary = `${path}.${process.pid}.tmp`;
+  await writeFile(temporary, `${JSON.stringify(value)}\n`, { mode: 0o600 });
+  await rename(temporary, path);
+}
+
+async function sweepForEver(options: {
+  deps: WorkDependencies;
+  everyMs: number;
+  signal: AbortSignal;
+  onState: (state: SweepState) => void;
+}): Promise<void> {
+  const { deps, everyMs, signal, onState } = options;
+  while (!signal.aborted) {
+    try {
+      onState((await sweep(deps)) ? "done" : "failed");
+    } catch (error) {
+      onState("failed");
+      deps.log.error("the sweep broke", { reason: String(error) });
+    }
+    try {
+      await wait(everyMs, undefined, { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+}
+
+/** Waits for the last runs, but not for ever: their processes end with ours. */
+async function withinShutdown(drained: Promise<unknown>, log: Log): Promise<void> {
+  const patience = new AbortController();
+  const late = wait(SHUTDOWN_MS_MAX, "late", { signal: patience.signal }).catch(() => "in time");
+  if ((await Promise.race([drained, late])) === "late") log.warn("not everything ended in time");
+  patience.abort();
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+async function untilSignal(log: Log): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const first = (): void => {
+      resolve();
+      const again = (): void => {
+        log.warn("stopping at once");
+        process.exit(1);
+      };
+      process.on("SIGTERM", again);
+      process.on("SIGINT", again);
+    };
+    process.once("SIGTERM", first);
+    process.once("SIGINT", first);
+  });
+}

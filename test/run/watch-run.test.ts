@@ -1,0 +1,101 @@
+import { afterEach, expect, test } from "bun:test";
+import type { RunClaim } from "../../src/ports/store.ts";
+import type { RunDependencies } from "../../src/run/dependencies.ts";
+import { type RunWatch, watchRun } from "../../src/run/watch-run.ts";
+import { HEAD, policyWith, snapshotWith } from "../support/world.ts";
+
+const claim: RunClaim = {
+  item: { repo: "acme/widgets", number: 1 },
+  owner: "me",
+  fence: 1,
+  mark: 1,
+  order: {
+    agent: "boss",
+    skill: "implement",
+    fingerprint: "boss/implement/act:100",
+    reason: "alice assigned boss",
+    asked: null,
+    headSha: HEAD,
+    reviews: [],
+  },
+};
+
+let watch: RunWatch | null = null;
+
+afterEach(async () => {
+  await watch?.end();
+});
+
+/** Watches with a clock that a test moves; `readSnapshot` is what the forge answers. */
+function start(readSnapshot: RunDependencies["readSnapshot"], stallMinutes = 10) {
+  const seen = { beats: 0, now: 1_000_000 };
+  const ignore = () => undefined;
+  const deps = {
+    store: {
+      work: {
+        heartbeat: async () => {
+          seen.beats += 1;
+          return { held: true, mark: claim.mark + 1 };
+        },
+        paused: async () => [],
+      },
+    },
+    readSnapshot,
+    now: () => seen.now,
+    log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+  } as unknown as RunDependencies;
+  const policy = policyWith();
+  const settings = {
+    policy: { ...policy, limits: { ...policy.limits, stallMinutes } },
+    setup: null,
+    network: [],
+    read: [],
+  };
+  watch = watchRun(claim, deps, { settings, shutdown: new AbortController().signal });
+  return { seen, watch };
+}
+
+async function until(probe: () => boolean): Promise<void> {
+  const end = performance.now() + 10_000;
+  while (!probe()) {
+    if (performance.now() > end) throw new Error("it did not happen in time");
+    await Bun.sleep(10);
+  }
+}
+
+test("a forge that never answers costs neither the lease nor the end of the run", async () => {
+  const { seen, watch: run } = start(() => new Promise(() => undefined));
+  await until(() => seen.beats >= 3);
+  expect(run.stopped()).toBeNull();
+  await run.end();
+});
+
+test("a closed issue stops the run; what comes after its end does not", async () => {
+  const closed = snapshotWith({ state: "closed" });
+  const first = start(async () => closed);
+  await until(() => first.watch.stopped() !== null);
+  expect(first.watch.stopped()).toEqual({ outcome: "cancelled", reason: "the issue was closed" });
+  expect(first.watch.signal.aborted).toBe(true);
+
+  const late = Promise.withResolvers<typeof closed>();
+  const second = start(() => late.promise);
+  await until(() => second.seen.beats >= 1);
+  await second.watch.end();
+  late.resolve(closed);
+  await late.promise;
+  await Bun.sleep(0);
+  expect(second.watch.stopped()).toBeNull();
+});
+
+test("silence counts as a stall only from the first sign of life on", async () => {
+  const { seen, watch: run } = start(async () => snapshotWith(), 10);
+  await until(() => seen.beats >= 1);
+  seen.now += 11 * 60_000;
+  const before = seen.beats;
+  await until(() => seen.beats > before + 1);
+  expect(run.stopped()).toBeNull();
+  run.alive();
+  seen.now += 11 * 60_000;
+  await until(() => run.stopped() !== null);
+  expect(run.stopped()).toEqual({ outcome: "stalled", reason: "stall_minutes" });
+});
