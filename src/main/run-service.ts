@@ -43,6 +43,7 @@ import { refuse } from "./refuse.ts";
 
 const EXIT_DONE = 0;
 const SHUTDOWN_MS_MAX = 18_000;
+const LISTEN_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
 const WAITING_REFRESH_MS = 200;
 const ITEMS_PAGE = 200;
 /** A unix socket's path holds less than 108 bytes; the names in this directory take up to 30. */
@@ -83,7 +84,21 @@ export async function runService(options: {
   if (config.sandbox === "none") {
     log.warn("sandbox.mode is none: agents run without walls on this host");
   }
-  return await run(config, { prompts: prompts.files, jail, log, redactor });
+  try {
+    return await run(config, { prompts: prompts.files, jail, log, redactor });
+  } catch (error) {
+    // Bun's words for a taken or foreign address; everything else is a bug and stays an exception.
+    if (
+      !(error instanceof Error) ||
+      !("code" in error) ||
+      !LISTEN_CODES.includes(String(error.code))
+    )
+      throw error;
+    const { webhook, admin } = config.document;
+    return refuse([
+      `webhook.listen is ${webhook.listen}, admin.listen is ${admin.listen}: ${error.message} Name free addresses of this host`,
+    ]);
+  }
 }
 
 type Parts = {
@@ -97,21 +112,27 @@ async function run(config: Config, parts: Parts): Promise<number> {
   const { log, redactor } = parts;
   const now = Date.now;
   const { stateDir } = config;
+  // What is opened is closed again, the newest first, also when a later part does not start.
+  await using open = new AsyncDisposableStack();
   const store = await openStore({
     path: join(stateDir, "claude-hooks.db"),
     now,
     warn: (message) => log.warn("store", { reason: message }),
   });
+  open.defer(async () => await store.close());
   const processes = createProcesses();
   await endOrphans({ store, processes, now, log });
   const sessions = await openSessionStore({ table: store.sessions, stateDir, now, log });
+  open.defer(async () => await sessions.mirror.close());
   const audit = createAudit({ file: join(stateDir, "audit.jsonl"), now, redactor, log });
+  open.defer(async () => await audit.close());
   const metrics = createMetrics({
     queueWaiting: async () => (await store.work.waiting()).waiting,
     sessions: async () => await store.sessions.count(),
   });
   const deliveries = countDeliveries(metrics);
   const socketDir = await makeSocketDir(stateDir);
+  open.defer(async () => await rm(socketDir, { recursive: true, force: true }));
   const forge = createForge({
     url: config.forge.url,
     ca: config.forge.ca?.pem ?? null,
@@ -155,6 +176,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     newCredential: () => `sk-run-${randomBytes(24).toString("hex")}`,
     loopback: config.sandbox === "none",
   });
+  open.defer(async () => await gateway.stop());
   const work: WorkDependencies = {
     forge,
     sweepReader: forge.sweepReader,
@@ -221,6 +243,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
       (error: unknown) => log.warn("the queue could not be counted", { reason: String(error) }),
     );
   }, WAITING_REFRESH_MS);
+  open.defer(() => clearInterval(refresh));
   const intake = createIntake({
     kind: config.forge.kind,
     path: config.webhook.path,
@@ -242,6 +265,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     intake,
     log,
   });
+  open.defer(async () => await publicListener.stop(true));
   const token = await adminToken(config, randomBytes);
   redactor.add([token.reveal()]);
   let sweepState: SweepState = "running";
@@ -278,7 +302,9 @@ async function run(config: Config, parts: Parts): Promise<number> {
     version: packageFile.version,
     log,
   });
+  open.defer(async () => await adminListener.stop(true));
   const serveFile = join(stateDir, "serve.json");
+  open.defer(async () => await rm(serveFile, { force: true }));
   await writeServeFile(serveFile, {
     pid: process.pid,
     version: packageFile.version,
@@ -302,15 +328,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   shutdown.abort();
   await withinShutdown(Promise.all([loop.drain(), sweeping]), log);
   closing = true;
-  await publicListener.stop(true);
-  await adminListener.stop(true);
-  clearInterval(refresh);
-  await gateway.stop();
-  await rm(serveFile, { force: true });
-  await sessions.mirror.close();
-  await audit.close();
-  await store.close();
-  await rm(socketDir, { recursive: true, force: true });
+  await open.disposeAsync();
   log.info("stopped");
   return EXIT_DONE;
 }

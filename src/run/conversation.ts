@@ -2,6 +2,7 @@ import type { RunOrder } from "../domain/decision.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { Finding } from "../domain/verify.ts";
 import type { AgentEnd, AgentReport, AgentRequest } from "../ports/agent.ts";
+import { headLine } from "./prompt.ts";
 
 /** What a run does to a conversation, as the loop below needs it. */
 export interface ConversationSteps {
@@ -9,8 +10,8 @@ export interface ConversationSteps {
   ask(ask: { sessionId: string; resume: boolean; prompt: string }): Promise<AgentReport>;
   /** Looks on the forge for what the run was for. */
   look(): Promise<Finding>;
-  /** The old conversation does not exist: a new session and its full prompt, or null if that was done before. */
-  startFresh(): Promise<{ sessionId: string; prompt: string }>;
+  /** The old conversation does not exist or takes no more: a new session and its full prompt. */
+  startFresh(why: "lost" | "context_full"): Promise<{ sessionId: string; prompt: string }>;
   isStopped(): boolean;
 }
 
@@ -22,8 +23,8 @@ export interface ConversationEnd {
 
 /**
  * One run's talk with Claude: the first prompt; a fresh start, once, if the conversation turns out
- * to be lost; and one resumption with exactly the finding if Claude believes to be done and the
- * forge does not show it.
+ * to be lost or full and the forge does not show the work; and one resumption with exactly the
+ * finding if Claude believes to be done and the forge does not show it.
  */
 export async function converse(
   first: {
@@ -39,12 +40,15 @@ export async function converse(
   let mayNudge = true;
   for (;;) {
     const report = await steps.ask(ask);
-    if (report.end.kind === "session_lost" && mayStartFresh && !steps.isStopped()) {
+    // Also before a fresh start: an earlier run of the lost conversation may have done the work.
+    const finding = await steps.look();
+    const isGone = report.end.kind === "session_lost" || report.end.kind === "context_full";
+    if (finding.kind === "open" && isGone && mayStartFresh && !steps.isStopped()) {
       mayStartFresh = false;
-      ask = { ...(await steps.startFresh()), resume: false };
+      const why = report.end.kind === "session_lost" ? "lost" : "context_full";
+      ask = { ...(await steps.startFresh(why)), resume: false };
       continue;
     }
-    const finding = await steps.look();
     const isOpen = finding.kind === "open" && report.end.kind === "completed";
     if (isOpen && mayNudge && !steps.isStopped()) {
       mayNudge = false;
@@ -67,7 +71,7 @@ export function nudgePrompt(
       : "Nothing of this run has taken effect on the forge.";
   const names = tools.map((tool) => `mcp__forge__${tool}`).join(", ");
   return [
-    `claude-hooks: ${order.skill} ${item.repo}#${item.number} as ${order.agent}, run ${run}, resume`,
+    headLine({ order, item, run, resumed: true }),
     `You ended your turn, but the work is not done: ${what} Finish it and call one of ${names}. If you cannot, call mcp__forge__ask_human.`,
   ].join("\n\n");
 }

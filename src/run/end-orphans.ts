@@ -1,4 +1,4 @@
-import type { Processes } from "../ports/jail.ts";
+import type { Processes, ProcessIdentity } from "../ports/jail.ts";
 import type { Log } from "../ports/observe.ts";
 import type { Store } from "../ports/store.ts";
 import { sessionKey } from "../sessions/key.ts";
@@ -17,7 +17,7 @@ export async function endOrphans(parts: {
   const { store, processes, now, log } = parts;
   for (const { run, process } of await store.runs.unfinished()) {
     const alive = process !== null && processes.isAlive(process);
-    if (process !== null && alive) await processes.end(process);
+    if (process !== null && alive) await endOrphan(process, run.id, parts);
     log.warn("a run was left unfinished", { run: run.id, agent: run.agent, orphan: alive });
     await store.runs.end({
       id: run.id,
@@ -28,5 +28,18 @@ export async function endOrphans(parts: {
       tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
       session: await store.sessions.get(sessionKey(run.agent, run.repo, run.number)),
     });
+  }
+}
+
+/** A process that cannot be ended must not keep the service from starting: its run's lease is gone. */
+async function endOrphan(
+  process: ProcessIdentity,
+  run: string,
+  { processes, log }: { processes: Processes; log: Log },
+): Promise<void> {
+  try {
+    await processes.end(process);
+  } catch (error) {
+    log.error("an orphan could not be ended", { run, pid: process.pid, reason: String(error) });
   }
 }

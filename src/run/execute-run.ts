@@ -3,9 +3,9 @@ import { mayGoOn } from "../domain/may-go-on.ts";
 import type { PolicyAgent } from "../domain/policy.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import { GitFailure } from "../ports/git.ts";
-import type { RunClaim, SessionRow } from "../ports/store.ts";
+import type { RunClaim, RunStart, SessionRow } from "../ports/store.ts";
 import { sessionKey } from "../sessions/key.ts";
-import { type Plan, planSession } from "../sessions/plan.ts";
+import { isResumed, type Plan, planSession } from "../sessions/plan.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 import { type Frame, runFields, withFields } from "./frame.ts";
 import { performRun } from "./perform-run.ts";
@@ -72,12 +72,18 @@ async function prepare(
   const stored = await deps.store.sessions.get(key);
   const home = deps.sessionHome(item, agent.name);
   const hasTranscript = stored !== null && (await deps.agent.hasTranscript(home, stored.sessionId));
+  const [newest] = await deps.store.conversations.of(key, 1);
+  const ofSession = ledger.runs.filter(({ session }) => session === stored?.sessionId);
   const plan = planSession({
     session: stored,
+    newest: newest ?? null,
     hasTranscript,
     told: hasTranscript ? await toldRun(deps, home, { stored, ledger }) : null,
+    lastReason: ofSession.at(-1)?.reason ?? null,
     skill: order.skill,
+    limits: policy.limits,
     newId: deps.newId(),
+    now: deps.now(),
   });
   const composing = { order, run, plan, snapshot, ledger, settings, prepared };
   const prompt = await composeForRun(deps, composing);
@@ -88,16 +94,24 @@ async function prepare(
     item,
     order,
     session,
-    resumed: plan.kind !== "start",
+    resumed: isResumed(plan),
     startedAt: deps.now(),
     shown: prompt.shown,
     seen: prompt.seen,
     promptBytes: Buffer.byteLength(prompt.text),
+    ...beginningOf(plan),
   });
   if (attempt === null) return null;
   deps.sessionsChanged();
   const log = withFields(deps.log, { ...runFields(claim), run, attempt });
-  return { ...given, run, snapshot, ledger, prepared, plan, session, prompt, log };
+  const replaced = stored !== null && stored.sessionId !== session.sessionId ? stored : null;
+  return { ...given, run, snapshot, ledger, prepared, plan, session, replaced, prompt, log };
+}
+
+/** Of a conversation that was chosen before, the reason is known already. */
+function beginningOf(plan: Plan): Pick<RunStart, "begins"> {
+  if (plan.kind !== "start" || plan.why === null) return {};
+  return { begins: { why: plan.why, handOver: plan.handOver } };
 }
 
 /** The newest run of the session whose prompt is in its transcript: that is what the session knows. */

@@ -20,6 +20,8 @@ export interface Frame {
   readonly prepared: PreparedWorkspace;
   readonly plan: Plan;
   readonly session: SessionRow;
+  /** The session as it was, when its conversation is not gone on with. */
+  readonly replaced: SessionRow | null;
   readonly prompt: RunPrompt;
   readonly watch: RunWatch;
   readonly log: Log;

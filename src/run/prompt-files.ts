@@ -4,6 +4,8 @@ import { BUILT_SKILLS, type Skill } from "../domain/skill.ts";
 
 const PROMPT_BYTES_MAX = 32_768;
 const SYSTEM_FILE = "system.md";
+/** What a conversation is asked before another one takes its place. */
+export const HAND_OVER_FILE = "hand-over.md";
 
 /** The texts of all prompt files, complete or refused. */
 export interface PromptFiles {
@@ -28,6 +30,7 @@ export function promptFile(skill: Skill, resumed: boolean): string {
 export function requiredPromptFiles(): readonly string[] {
   return [
     SYSTEM_FILE,
+    HAND_OVER_FILE,
     ...BUILT_SKILLS.flatMap((skill) => [promptFile(skill, false), promptFile(skill, true)]),
   ];
 }
@@ -48,7 +51,8 @@ export async function loadPromptFiles(
       problems.push({
         file: join(directories.at(-1) ?? "skills", file),
         problem: "is missing",
-        remedy: "every built skill needs its start and its delta prompt; restore the file",
+        remedy:
+          "every built skill needs its start and its delta prompt, and every session the system prompt and the hand-over; restore the file",
       });
     } else if (found.text.trim() === "") {
       problems.push({ file: found.path, problem: "is empty", remedy: "write the prompt" });

@@ -1,12 +1,12 @@
 import type { RunOrder } from "../domain/decision.ts";
-import type { Ledger } from "../domain/ledger.ts";
+import type { Ledger, RunRecord } from "../domain/ledger.ts";
 import { agentOf, isPermitted, isWriter } from "../domain/people.ts";
 import type { Seen } from "../domain/seen.ts";
 import type { Account, Snapshot } from "../domain/snapshot.ts";
 import { textId } from "../domain/texts.ts";
 import type { CommitLine } from "../ports/git.ts";
 import { type DeltaPart, deltaOf } from "../sessions/delta.ts";
-import type { Plan } from "../sessions/plan.ts";
+import { isResumed, type Plan } from "../sessions/plan.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 import { composePrompt, type PromptInput } from "./prompt.ts";
 import { promptFile } from "./prompt-files.ts";
@@ -41,7 +41,7 @@ interface Frame {
 /** Gathers what a run is told: skill, what is new to its session, guide and diff. Throws GitFailure. */
 export async function composeForRun(deps: RunDependencies, frame: Frame): Promise<RunPrompt> {
   const { order, plan, snapshot, ledger, settings, prepared } = frame;
-  const last = plan.kind === "start" ? null : plan.last;
+  const last = isResumed(plan) ? lastOf(plan) : null;
   const before = last === null ? null : await deps.store.runs.seen(last.id);
   const { policy } = settings;
   const self = policy.agents.find(({ name }) => name === order.agent)?.login ?? order.agent;
@@ -50,7 +50,7 @@ export async function composeForRun(deps: RunDependencies, frame: Frame): Promis
     isTrusted: (author) => isTrusted(author, frame),
     ownShas: new Set(ledger.pushed),
   });
-  const resumed = plan.kind !== "start";
+  const resumed = isResumed(plan);
   // What the conversation already holds is not said again: it only goes on.
   const isSameOrder = last !== null && last.fingerprint === order.fingerprint;
   const goesOn = plan.kind === "continue" && isSameOrder;
@@ -58,13 +58,14 @@ export async function composeForRun(deps: RunDependencies, frame: Frame): Promis
     order,
     run: frame.run,
     resumed,
-    skillText: goesOn ? null : await skillText(deps, frame, resumed),
+    skillText: goesOn ? null : await promptText(deps, settings, promptFile(order.skill, resumed)),
     snapshot,
     parts,
     commits: await commitsOf(deps, snapshot, parts),
     guide: resumed ? null : await guideOf(deps, frame),
     diff: await diffOf(deps, frame),
-    finding: plan.kind === "continue" ? findingOf(frame, goesOn) : null,
+    handOver: plan.kind === "start" ? plan.handOver : null,
+    finding: findingFor(frame, goesOn),
     workspace: prepared.text,
     setupFailure: prepared.setupFailure,
     fence: deps.newFence(),
@@ -89,13 +90,12 @@ function isTrusted(
   );
 }
 
-/** The repository's own prompt file on its base branch wins over the installation's. */
-async function skillText(
+/** The repository's own prompt file on its base branch wins over the installation's. Throws GitFailure. */
+export async function promptText(
   deps: RunDependencies,
-  { order, settings }: Pick<Frame, "order" | "settings">,
-  resumed: boolean,
+  settings: RepositorySettings,
+  file: string,
 ): Promise<string> {
-  const file = promptFile(order.skill, resumed);
   const { repo, base } = settings.policy.repository;
   const own = await deps.git.readBase(repo, base, `.claude-hooks/skills/${file}`, SKILL_BYTES_MAX);
   const text = own?.trim() ?? "";
@@ -132,16 +132,29 @@ async function diffOf(
   const { pull } = snapshot;
   if (pull === null || order.headSha === null) return null;
   if (order.skill !== "review" && order.skill !== "merge") return null;
-  const known = plan.kind === "start" ? null : (plan.last?.headSha ?? null);
+  const known = isResumed(plan) ? (lastOf(plan)?.headSha ?? null) : null;
   if (known === order.headSha) return null;
   const from = known ?? pull.baseSha;
   const text = await deps.git.diff(snapshot.item.repo, from, order.headSha, DIFF_BYTES_MAX);
   return { from, to: order.headSha, text };
 }
 
+/** The run whose end the plan goes by. */
+function lastOf(plan: Plan): RunRecord | null {
+  return plan.kind === "start" ? plan.unfinished : plan.last;
+}
+
+/** Told when the last run of the conversation, or of the one before it, did not come to its end. */
+function findingFor(frame: Frame, goesOn: boolean): string | null {
+  const { plan } = frame;
+  if (plan.kind === "continue") return findingOf(frame, goesOn);
+  if (plan.kind !== "start" || plan.unfinished === null) return null;
+  return findingOf(frame, plan.unfinished.fingerprint === frame.order.fingerprint);
+}
+
 /** The true state of what the last run did: from the ledger, never from what it said. */
 function findingOf({ plan, ledger, order }: Frame, goesOn: boolean): string {
-  const last = plan.kind === "start" ? null : plan.last;
+  const last = lastOf(plan);
   if (last === null) return "Nothing is known of it; look at the state of the clone first.";
   const newest = ledger.runs.findLast(({ session }) => session === last.session) ?? last;
   const effects = ledger.effects.filter(

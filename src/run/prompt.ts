@@ -1,5 +1,5 @@
 import type { RunOrder } from "../domain/decision.ts";
-import type { Snapshot } from "../domain/snapshot.ts";
+import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import type { CommitLine } from "../ports/git.ts";
 import type { DeltaPart } from "../sessions/delta.ts";
 import { quote, type RenderContext, renderPart } from "./render-part.ts";
@@ -18,7 +18,9 @@ export interface PromptInput {
   readonly guide: string | null;
   /** What a review or merge looks at; null for the other skills. */
   readonly diff: { readonly from: string; readonly to: string; readonly text: string } | null;
-  /** What the run before left undone; only when a session is continued. */
+  /** What the conversation before this one left for it; only in a start prompt. */
+  readonly handOver: string | null;
+  /** What the run before left undone; only when a session is continued or takes over from one. */
   readonly finding: string | null;
   /** Where the clone stands and what was done to it. */
   readonly workspace: string;
@@ -33,13 +35,13 @@ export interface PromptInput {
  */
 export function composePrompt(input: PromptInput): string {
   const { order, snapshot, run, resumed, skillText, finding, diff, guide } = input;
-  const { repo, number } = snapshot.item;
-  const mode = resumed ? "resume" : "start";
   const context: RenderContext = input;
-  const parts = [
-    `claude-hooks: ${order.skill} ${repo}#${number} as ${order.agent}, run ${run}, ${mode}`,
-  ];
+  const parts = [headLine({ order, item: snapshot.item, run, resumed })];
   if (skillText !== null) parts.push(skillText);
+  if (input.handOver !== null) {
+    const text = quote(context, "hand-over", order.agent, input.handOver);
+    parts.push(`## What your earlier conversation left for you\n${text}`);
+  }
   if (finding !== null) parts.push(`## Your last run\n${finding}`);
   parts.push(`## Where you stand\n${input.workspace}\nWhy you were called: ${order.reason}.`);
   if (input.setupFailure !== null) {
@@ -64,4 +66,16 @@ export function composePrompt(input: PromptInput): string {
     );
   }
   return parts.join("\n\n");
+}
+
+/** The first line of every prompt: it names the order for machines. */
+export function headLine(of: {
+  readonly order: RunOrder;
+  readonly item: ItemRef;
+  readonly run: string;
+  readonly resumed: boolean;
+}): string {
+  const { order, item, run, resumed } = of;
+  const mode = resumed ? "resume" : "start";
+  return `claude-hooks: ${order.skill} ${item.repo}#${item.number} as ${order.agent}, run ${run}, ${mode}`;
 }
