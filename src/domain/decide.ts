@@ -64,7 +64,9 @@ export function decide(state: {
       lookAgainAt = earliest(lookAgainAt, settled.lookAgainAt);
     }
   }
-  return parked ?? nothing(reasons[0] ?? "nobody asked for anything", lookAgainAt);
+  // What somebody waits for in vain is worth more than why another row does not hold.
+  const reason = reasons.find((text) => text.startsWith("not built: ")) ?? reasons[0];
+  return parked ?? nothing(reason ?? "nobody asked for anything", lookAgainAt);
 }
 
 function nothing(reason: string, lookAgainAt: number | null = null): Decision {

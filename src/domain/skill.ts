@@ -16,8 +16,11 @@ export type Skill = (typeof SKILLS)[number];
 /** The skills whose rule, prompts and effects exist; a decision for another one is `not built`. */
 export const BUILT_SKILLS: readonly Skill[] = ["implement", "address-review", "review", "merge"];
 
-/** What the built-in tools of a run may do: `author` edits and runs commands, `reader` only reads. */
-export type Profile = "author" | "reader";
+/**
+ * What the built-in tools of a run may do: `author` edits and runs commands, `reader` only reads,
+ * `none` has none: it only answers (a hand-over).
+ */
+export type Profile = "author" | "reader" | "none";
 
 /** The profile of each skill: only who must change or build the code gets a shell. */
 export const PROFILES: Readonly<Record<Skill, Profile>> = {

@@ -129,6 +129,9 @@ export async function serviceWorld(wish: Wish = {}): Promise<ServiceWorld> {
       lines.push(line);
       if (process.env["LOOP_LOG"] === "1") console.error(JSON.stringify(line));
     },
+  }).catch(async (error: unknown) => {
+    await rm(dir, { recursive: true, force: true });
+    throw error;
   });
   const processes = createProcesses();
   let service = world.service;

@@ -16,6 +16,8 @@ export interface SessionWorld extends AsyncDisposable {
   }[];
   /** Opens the session store as at a start; the one opened before is closed first. */
   open(): Promise<SessionStore>;
+  /** Opens it as after kill -9: the one opened before is left as it is, and loses the file. */
+  openBeside(): Promise<SessionStore>;
   /** The parsed content of sessions.json. */
   content(): Promise<unknown>;
   warnings(): readonly string[];
@@ -33,6 +35,20 @@ export async function openSessionWorld(): Promise<SessionWorld> {
     (message: string, fields: LogFields = {}) => {
       logged.push({ level, message, fields });
     };
+  const openBeside = async (): Promise<SessionStore> => {
+    opened = await openSessionStore({
+      table: database.store.sessions,
+      stateDir,
+      now: () => database.clock.now,
+      log: {
+        debug: log("debug"),
+        info: log("info"),
+        warn: log("warn"),
+        error: log("error"),
+      } satisfies Log,
+    });
+    return opened;
+  };
   return {
     database,
     stateDir,
@@ -40,19 +56,9 @@ export async function openSessionWorld(): Promise<SessionWorld> {
     logged,
     async open() {
       await opened?.mirror.close();
-      opened = await openSessionStore({
-        table: database.store.sessions,
-        stateDir,
-        now: () => database.clock.now,
-        log: {
-          debug: log("debug"),
-          info: log("info"),
-          warn: log("warn"),
-          error: log("error"),
-        } satisfies Log,
-      });
-      return opened;
+      return openBeside();
     },
+    openBeside,
     async content() {
       return Bun.file(file).json();
     },
