@@ -1,12 +1,21 @@
 import { type Conversation, readConversation, say, use } from "./conversation.ts";
 import type { RecordedRequest, Step } from "./endpoint.ts";
 
+/** A letter the reviewer misses, and what is to stand for it. */
+export interface MissedLetter {
+  readonly letter: string;
+  readonly text: string;
+}
+
 /**
  * The scripted colleagues of the demo. They know nothing but what the request says: which file,
  * which line, which words, how to run the tests, which tool hands the work over. Where that is
- * missing they say so and call no tool.
+ * missing they say so and call no tool. The reviewer asks for one missed letter a round.
  */
-export function respondToWidgets(request: RecordedRequest): Step {
+export function respondToWidgets(
+  request: RecordedRequest,
+  missed: readonly MissedLetter[] = [{ letter: "ß", text: "ss" }],
+): Step {
   if (!request.main) return say("ok");
   const talk = readConversation(request);
   if (talk === null) return say("I see no order in this conversation.");
@@ -17,7 +26,7 @@ export function respondToWidgets(request: RecordedRequest): Step {
     case "implement":
       return implement(talk);
     case "review":
-      return review(talk);
+      return review(talk, missed);
     case "address-review":
       return addressReview(talk);
     case "merge":
@@ -65,7 +74,7 @@ function implement(talk: Conversation): Step {
   return say("The pull request is open.");
 }
 
-function review(talk: Conversation): Step {
+function review(talk: Conversation, missed: readonly MissedLetter[]): Step {
   const tool = toolIn(talk, "submit_review");
   if (tool === null) return say("My instructions do not say how to give a verdict.");
   const file = /^\+\+\+ b\/(\S+)$/mu.exec(talk.prompt)?.[1];
@@ -80,10 +89,11 @@ function review(talk: Conversation): Step {
     .map((text) => /^\s*(\d+)[→\t](.*)$/u.exec(text))
     .find((match) => match?.[2]?.includes(".normalize("));
   if (line?.[1] === undefined) return say(`${file} does not normalise anything.`);
-  if (read.result.includes('"ß"')) {
+  const next = missed.find(({ letter }) => !read.result.includes(`"${letter}"`));
+  if (next === undefined) {
     return use(tool, {
       verdict: "approve",
-      body: "ß is handled now, and the tests cover the rest.",
+      body: `${missed.at(-1)?.letter ?? "Everything"} is handled now, and the tests cover the rest.`,
     });
   }
   return use(tool, {
@@ -93,7 +103,7 @@ function review(talk: Conversation): Step {
       {
         path: file,
         line: Number(line[1]),
-        body: "`ß` does not decompose, so it is still dropped: replace it with `ss` before this line.",
+        body: `\`${next.letter}\` does not decompose, so it is still dropped: replace it with \`${next.text}\` before this line.`,
       },
     ],
   });
@@ -102,10 +112,12 @@ function review(talk: Conversation): Step {
 function addressReview(talk: Conversation): Step {
   const tool = toolIn(talk, "hand_in");
   if (tool === null) return say("My instructions do not say how to hand the work over.");
-  const remark =
-    /^### Comment (?<id>\d+) at (?<file>\S+):(?<line>\d+)\n<<[^\n]*\n(?<words>[\s\S]*?)\n\S+>>/mu.exec(
-      talk.prompt,
-    )?.groups;
+  // The newest remark: a prompt that tells everything shows those of earlier rounds, too.
+  const remark = [
+    ...talk.prompt.matchAll(
+      /^### Comment (?<id>\d+) at (?<file>\S+):(?<line>\d+)\n<<[^\n]*\n(?<words>[\s\S]*?)\n\S+>>/gmu,
+    ),
+  ].at(-1)?.groups;
   if (remark === undefined) return say("The review names no file and line.");
   const { id = "", file = "", line = "", words = "" } = remark;
   const wish = /`(?<letter>[^`])`[^`]*replace it with `(?<text>\w+)`/u.exec(words)?.groups;
@@ -127,12 +139,12 @@ function addressReview(talk: Conversation): Step {
   if (!/\b0 fail/u.test(run.result)) return say(`The tests fail: ${run.result}`);
   if (commit === undefined) {
     return use("Bash", {
-      command: `git commit -qam "slugify: write ß as ss" && git log --oneline -1`,
+      command: `git commit -qam "slugify: write ${wish["letter"]} as ${wish["text"]}" && git log --oneline -1`,
     });
   }
   if (handed === undefined) {
     return use(tool, {
-      summary: "ß becomes ss before the letters are decomposed.",
+      summary: `${wish["letter"]} becomes ${wish["text"]} before the letters are decomposed.`,
       answers: [{ comment_id: Number(id), body: `Done: \`${wish["letter"]}\` is replaced first.` }],
     });
   }

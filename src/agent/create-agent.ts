@@ -1,6 +1,8 @@
 import { stat } from "node:fs/promises";
 import type { Agent, AgentEnd, AgentReport, AgentRequest } from "../ports/agent.ts";
 import type { Jail, Processes } from "../ports/jail.ts";
+import { clearRemains } from "./clear-remains.ts";
+import { dropTranscript } from "./drop-transcript.ts";
 import { findBinary } from "./find-binary.ts";
 import { hasTranscript } from "./has-transcript.ts";
 import { holdsPrompt } from "./holds-prompt.ts";
@@ -25,11 +27,13 @@ export function createAgent(options: AgentOptions): Agent {
   return {
     hasTranscript,
     holdsPrompt,
+    dropTranscript,
     async run(request, listener, signal) {
       const binary = options.binary ?? findBinary();
       const problem = await obstacle(request, binary);
       if (problem !== null || binary === null) return notStarted(launchFailure(problem ?? ""));
       if (signal.aborted) return notStarted({ kind: "interrupted" });
+      if (!request.session.resume) await clearRemains(request.home, request.session.id);
       const context = { ...options, binary, grace: options.grace ?? GRACE };
       return runQuery(context, { request, listener, signal });
     },

@@ -17,7 +17,12 @@ export async function holdsPrompt(
 ): Promise<boolean> {
   const wanted = Buffer.from(`run ${runId}, `);
   for (const file of await transcriptFiles(home, sessionId)) {
-    if (await contains(file, wanted)) return true;
+    try {
+      if (await contains(file, wanted)) return true;
+    } catch (error) {
+      // Taken away or swapped for a link meanwhile: then it holds nothing.
+      if (!(error instanceof Error && "code" in error)) throw error;
+    }
   }
   return false;
 }

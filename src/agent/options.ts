@@ -16,6 +16,7 @@ export interface OptionsContext {
 const BUILT_IN: Readonly<Record<Profile, readonly string[]>> = {
   author: ["Bash", "Read", "Edit", "Write", "Grep", "Glob"],
   reader: ["Read", "Grep", "Glob"],
+  none: [],
 };
 
 /**

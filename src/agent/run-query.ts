@@ -82,6 +82,7 @@ export async function runQuery(context: QueryContext, call: QueryCall): Promise<
     ...heard,
     thrown,
     aborted: signal.aborted,
+    limitResetsAt: heard.limitResetsAt ?? request.door.meter().limitResetsAt ?? null,
     retryAt: request.door.meter().retryAt,
     stderr: stderrOf(started),
     refusal: refusalOf(started),

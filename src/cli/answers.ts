@@ -36,6 +36,11 @@ export const Run = z.looseObject({
 });
 export type Run = z.output<typeof Run>;
 
+const Tokens = z
+  .looseObject({ input: number, output: number, cache_read: number, cache_write: number })
+  .nullish();
+export type Tokens = z.output<typeof Tokens>;
+
 export const Session = z.looseObject({
   key: z.string(),
   agent: text,
@@ -46,8 +51,32 @@ export const Session = z.looseObject({
   updated_at: time,
   resumes: number,
   tainted: z.boolean().nullish(),
+  age_seconds: number,
+  last_seen: time,
+  why: text,
+  context_tokens: number,
+  tokens: Tokens,
+  usd: number,
 });
 export type Session = z.output<typeof Session>;
+
+export const Conversation = z.looseObject({
+  session_id: text,
+  why: text,
+  started_at: time,
+  last_seen: time,
+  ended_at: time,
+  ended_why: text,
+  handed_over: z.boolean().nullish(),
+  context_tokens: number,
+  tokens: Tokens,
+  usd: number,
+});
+export type Conversation = z.output<typeof Conversation>;
+
+/** Of a session that was dropped only key and history are there. */
+export const SessionDetail = Session.extend({ history: z.array(Conversation).default([]) });
+export const Transcript = z.looseObject({ session_id: text, transcript: z.string() });
 
 export const Effect = z.looseObject({
   tool: text,
@@ -95,6 +124,7 @@ export const Status = z.looseObject({
 export type Status = z.output<typeof Status>;
 
 export const Reset = z.looseObject({ session: z.boolean() });
+export const ItemReset = z.looseObject({ sessions: z.number() });
 
 /** The answer in the form a command prints; throws CliFailure when the service speaks another language. */
 export function readAnswer<T extends z.ZodType>(schema: T, answer: unknown): z.output<T> {

@@ -20,6 +20,17 @@ export function parseItem(text: string): ItemReference {
   return { owner, name, number: Number(number) };
 }
 
+/** The address of an agent's session of an item in the admin API. Throws CliFailure (wrong usage) for no agent's key. */
+export function sessionPath(agent: string, { owner, name, number }: ItemReference): string {
+  if (!/^[a-z0-9][a-z0-9-]{0,31}$/.test(agent)) {
+    throw new CliFailure(
+      `${JSON.stringify(agent.slice(0, 100))} is not an agent's key in the configuration, e.g. boss`,
+      { exitCode: EXIT_USAGE },
+    );
+  }
+  return `/api/v1/sessions/${agent}/${owner}/${name}/${number}`;
+}
+
 /** The address of an item in the admin API. */
 export function itemPath({ owner, name, number }: ItemReference): string {
   return `/api/v1/items/${owner}/${name}/${number}`;

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Effect, type Item, ItemDetail, ItemList, readAnswer } from "./answers.ts";
+import { type Effect, type Item, ItemDetail, ItemList, ItemReset, readAnswer } from "./answers.ts";
 import { asApiCommand, pageQuery, printNext, withPages } from "./api-command.ts";
 import type { CliContext, CommandSetting } from "./context.ts";
 import { itemPath, parseItem } from "./item-reference.ts";
@@ -9,7 +9,7 @@ import { styled } from "./style.ts";
 import { type Column, printFields, printTable } from "./table.ts";
 import { toText, toTime, toUsd } from "./text.ts";
 
-/** `items list|show`: the board of work items, and everything known of one. */
+/** `items list|show|reset`: the board of work items, everything known of one, and its sessions forgotten. */
 export function addItemsCommands(program: Command, setting: CommandSetting): void {
   const items = program.command("items").description("work items");
   asApiCommand(
@@ -31,6 +31,23 @@ export function addItemsCommands(program: Command, setting: CommandSetting): voi
       const path = itemPath(parseItem(reference));
       return { ask: (api) => api.get(path), show: showItem };
     },
+  );
+  asApiCommand(
+    items
+      .command("reset")
+      .description("forget all agents' sessions of the work item: their next runs start afresh")
+      .argument("<owner/repo#n>"),
+    setting,
+    ([reference = ""]) => ({
+      ask: (api) => api.post(`${itemPath(parseItem(reference))}/reset`, {}),
+      show: (context, answer) => {
+        const { sessions } = readAnswer(ItemReset, answer);
+        const count = sessions === 1 ? "1 session" : `${sessions} sessions`;
+        context.print(
+          sessions === 0 ? `no sessions of ${reference}\n` : `forgot ${count} of ${reference}\n`,
+        );
+      },
+    }),
   );
 }
 

@@ -19,6 +19,19 @@ export function toText(value: unknown): string {
   return clean.length > CELL_CHARACTERS_MAX ? `${clean.slice(0, CELL_CHARACTERS_MAX)}…` : clean;
 }
 
+/** A text of several lines for a terminal: what `toText` takes out is taken out, lines and tabs stay. */
+export function toLines(text: string): string {
+  return text.replace(/(?![\n\t])[\p{Cc}\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, "");
+}
+
+/** Seconds as the largest unit that fits, e.g. `3 d`, `5 h`, `12 min`. */
+export function toAge(seconds: unknown): string {
+  if (typeof seconds !== "number") return toText(seconds);
+  if (seconds >= 86_400) return `${Math.floor(seconds / 86_400)} d`;
+  if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 60)} min`;
+}
+
 /** A time (epoch milliseconds or ISO 8601) in local time, e.g. `2026-11-22 15:27:39`. */
 export function toTime(value: unknown): string {
   if (typeof value !== "number" && typeof value !== "string") {

@@ -9,9 +9,6 @@ import type { ConfigDocument } from "./schema.ts";
 export const NOT_IN_FORCE: Readonly<Record<string, string>> = {
   "limits.check_rounds": "failing checks are not mended by agents yet",
   "limits.grace_hours": "what a finished work item left is removed at once",
-  "limits.resumes": "sessions are not rotated yet",
-  "limits.context_tokens": "sessions are not rotated yet",
-  "limits.session_days": "sessions are not rotated yet",
   "limits.tokens_per_day": "only money is limited per day",
   "limits.transcript_days": "transcripts are kept until their work item is closed",
   "limits.delivery_days": "deliveries are kept for good",

@@ -1,6 +1,7 @@
 import { chmod, rm } from "node:fs/promises";
 import type { Gateway, GatewayDoor } from "../ports/gateway.ts";
 import { type ForwardRun, forward, type ModelCredential } from "./forward.ts";
+import { createLoad } from "./load.ts";
 import { messagesError } from "./messages-error.ts";
 import { PRICES, type PriceTable } from "./prices.ts";
 import { createMeter } from "./run-meter.ts";
@@ -21,9 +22,16 @@ export interface GatewayOptions {
   readonly prices?: PriceTable;
   /** Default 32 MiB, the limit of the Messages API. */
   readonly bodyBytesMax?: number;
+  /** Default one minute: how long a request may take to arrive over the run's own socket. */
+  readonly bodyMsMax?: number;
   /** Default ten minutes, the CLI's own patience. */
   readonly silenceMsMax?: number;
 }
+
+/** The CLI asks one thing at a time (measured); a shell of the agent may ask more. */
+const REQUESTS_PER_DOOR_MAX = 8;
+/** For all runs together; while a request is read it takes a few times its size. */
+const BYTES_MAX = 128 * 1024 * 1024;
 
 type Server = ReturnType<typeof Bun.serve>;
 
@@ -36,18 +44,29 @@ export function createGateway(options: GatewayOptions): Gateway {
     credential: options.credential,
     now: options.now,
     bodyBytesMax: options.bodyBytesMax ?? 32 * 1024 * 1024,
+    bodyMsMax: options.bodyMsMax ?? 60_000,
     silenceMsMax: options.silenceMsMax ?? 600_000,
   };
+  const load = createLoad({
+    requestsPerDoor: REQUESTS_PER_DOOR_MAX,
+    // One of the largest and a little more: no run can take the room of the others.
+    bytesPerDoor: forwardOptions.bodyBytesMax * 1.25,
+    bytes: Math.max(BYTES_MAX, forwardOptions.bodyBytesMax),
+  });
+  const prices = options.prices ?? PRICES;
   return {
-    async open({ usdLimit }) {
+    async open({ usdLimit, model }) {
       count += 1;
       const socket = await socketPath(options.dir, `g${process.pid}-${count}`);
-      const meter = createMeter(options.prices ?? PRICES);
+      const meter = createMeter(prices);
       let isOpen = true;
       const run: ForwardRun = {
         dummy: options.newCredential(),
         usdLimit,
+        model: model ?? null,
+        prices,
         meter,
+        load: load.door(),
         isOpen: () => isOpen,
       };
       const handling = {

@@ -1,9 +1,13 @@
 import { timingSafeEqual } from "node:crypto";
 import { GATEWAY_ERRORS } from "../ports/gateway.ts";
-import { checkRequest } from "./check-request.ts";
+import { isAllowedModel } from "./allowed-model.ts";
+import { type CheckedRequest, checkRequest } from "./check-request.ts";
+import { counted } from "./counted.ts";
+import type { DoorLoad, Entered } from "./load.ts";
 import { budgetSpent, messagesError } from "./messages-error.ts";
-import { createStreamReader, usageOfBody } from "./read-usage.ts";
-import type { Meter } from "./run-meter.ts";
+import type { PriceTable } from "./prices.ts";
+import type { Meter, MostExpected } from "./run-meter.ts";
+import { createSilenceWatch, Silence } from "./silence-watch.ts";
 
 /** The real key. `oauth_token` is a subscription's token, which the API takes as a bearer token. */
 export interface ModelCredential {
@@ -18,19 +22,36 @@ export interface ForwardOptions {
   readonly credential: ModelCredential;
   readonly now: () => number;
   readonly bodyBytesMax: number;
+  /** How long a request may take to arrive. */
+  readonly bodyMsMax: number;
   /** How long the model's server may be silent, before the first byte and between two. */
   readonly silenceMsMax: number;
 }
 
-/** The run whose door it is. `open` turns false when the door has been closed. */
+/** The run whose door it is. `isOpen` turns false when the door has been closed. */
 export interface ForwardRun {
   readonly dummy: string;
   readonly usdLimit: number;
+  /** The model the run was given; null: any model with a price. */
+  readonly model: string | null;
+  readonly prices: PriceTable;
   readonly meter: Meter;
+  readonly load: DoorLoad;
   readonly isOpen: () => boolean;
 }
 
-const PATHS = ["/v1/messages", "/v1/messages/count_tokens"];
+const MESSAGES = "/v1/messages";
+const COUNT_TOKENS = "/v1/messages/count_tokens";
+/** What the CLI sends behind the path. */
+const SEARCHES = ["", "?beta=true"];
+
+/** A token is hardly ever less; the context of a model holds a million of them. */
+const BYTES_PER_TOKEN = 3;
+const CONTEXT_TOKENS_MAX = 1_000_000;
+/** The longest answer of today's models, for a request that does not say how long its own may be. */
+const OUTPUT_TOKENS_MAX = 128_000;
+/** Far above the speed at which any model writes. */
+const TOKENS_PER_SECOND_MAX = 500;
 
 /** RFC 9110 section 7.6.1, and what the gateway writes itself. */
 const REQUEST_HEADERS_DROPPED = new Set(
@@ -48,8 +69,9 @@ const OAUTH_BETA = "oauth-2025-04-20";
 
 /**
  * Passes one request of a run to the model's server: the dummy credential is checked and replaced,
- * the answer goes back byte for byte, and its usage is counted while it passes. Refusals have the
- * shape of the Messages API. No redirect is followed, so the key reaches no other host.
+ * the request is read and written anew, the answer goes back byte for byte, and its usage is counted
+ * while it passes. Refusals have the shape of the Messages API. No redirect is followed, so the key
+ * reaches no other host.
  */
 export async function forward(
   options: ForwardOptions,
@@ -57,7 +79,8 @@ export async function forward(
   request: Request,
 ): Promise<Response> {
   const { pathname, search } = new URL(request.url);
-  if (request.method !== "POST" || !PATHS.includes(pathname)) {
+  const isKnown = [MESSAGES, COUNT_TOKENS].includes(pathname) && SEARCHES.includes(search);
+  if (request.method !== "POST" || !isKnown) {
     return messagesError(404, "not_found_error", "claude-hooks: only the Messages API is here");
   }
   if (!run.isOpen() || !isCredential(request.headers, run.dummy)) {
@@ -65,17 +88,76 @@ export async function forward(
   }
   const { usd } = run.meter.read();
   if (usd >= run.usdLimit) return budgetSpent(usd, run.usdLimit);
-  const body = new Uint8Array(await request.arrayBuffer());
-  const refusal = checkRequest(body);
-  if (refusal !== null) return messagesError(403, "permission_error", `claude-hooks: ${refusal}`);
-  const report = run.meter.request();
+  const entered = run.load.enter(bytesOf(request.headers) ?? options.bodyBytesMax);
+  if (entered === "door") return tooMany("too many requests of this run are open");
+  if (entered === "gateway") {
+    return messagesError(529, "overloaded_error", "claude-hooks: the gateway is full");
+  }
+  let answer: Response | null = null;
+  try {
+    const body = await bodyOf(request, options.bodyMsMax);
+    if (body === null) {
+      return messagesError(
+        408,
+        "timeout_error",
+        "claude-hooks: the request did not come to its end",
+        {
+          connection: "close",
+        },
+      );
+    }
+    const checked = checkRequest(body);
+    if (!checked.ok) {
+      return messagesError(403, "permission_error", `claude-hooks: ${checked.refusal}`);
+    }
+    if (!isAllowedModel(run.prices, run.model, checked.model)) {
+      const message = `claude-hooks: this run may not use the model ${checked.model}`;
+      return messagesError(404, "not_found_error", message);
+    }
+    if (pathname === MESSAGES && run.meter.committed() >= run.usdLimit) {
+      return tooMany("the open requests of this run may use up its budget");
+    }
+    answer = await passOn(options, run, {
+      request,
+      entered,
+      text: checked.text,
+      most: most(pathname, checked),
+    });
+    return answer;
+  } finally {
+    // Whatever was passed on leaves at its own end.
+    if (answer === null) entered.leave();
+  }
+}
+
+/** What is passed on, and its place in the gateway. */
+interface Passed {
+  readonly request: Request;
+  readonly entered: Entered;
+  readonly text: string;
+  readonly most: MostExpected;
+}
+
+async function passOn(
+  options: ForwardOptions,
+  run: ForwardRun,
+  { request, entered, text, most }: Passed,
+): Promise<Response> {
+  const { pathname, search } = new URL(request.url);
+  const metered = run.meter.request(most);
+  const startedAt = options.now();
+  const over = (how: "answered" | "failed" | "left"): void => {
+    const seconds = Math.max(1, (options.now() - startedAt) / 1_000);
+    metered.end(how === "left" ? { leftAfterTokens: seconds * TOKENS_PER_SECOND_MAX } : how);
+    entered.leave();
+  };
   const silence = createSilenceWatch(options.silenceMsMax, request.signal);
   let answer: Response;
   try {
     answer = await fetch(`${options.upstream}${pathname}${search}`, {
       method: "POST",
       headers: requestHeaders(request.headers, options.credential),
-      body,
+      body: text,
       redirect: "manual",
       signal: silence.signal,
       // Bun gives up after five minutes without bytes; the watch above decides instead.
@@ -84,19 +166,58 @@ export async function forward(
     } as RequestInit);
   } catch (error) {
     silence.stop();
+    over(request.signal.aborted ? "left" : "failed");
     return unreachable(error, silence.signal);
   }
+  entered.sent();
   rememberRetry(answer, options.now, run.meter);
   if (answer.status >= 300 && answer.status < 400) {
     silence.stop();
+    over("failed");
     await answer.body?.cancel();
     return messagesError(502, "api_error", `claude-hooks: the model's server redirects`);
   }
-  return new Response(counted(answer, report, silence), {
+  return new Response(counted(answer, metered.report, silence, over), {
     status: answer.status,
     headers: answerHeaders(answer.headers),
   });
 }
+
+/** Null when it does not say; then it may be as long as any. */
+function bytesOf(headers: Headers): number | null {
+  const length = headers.get("content-length");
+  return length !== null && /^\d{1,12}$/.test(length) ? Number(length) : null;
+}
+
+/** The whole body, or null when it has not come within `ms`. */
+async function bodyOf(request: Request, ms: number): Promise<Uint8Array | null> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), ms);
+  });
+  // A sender who breaks off gets no answer anyway.
+  const body = request.arrayBuffer().then(
+    (buffer) => new Uint8Array(buffer),
+    () => null,
+  );
+  const first = await Promise.race([body, late]);
+  clearTimeout(timer);
+  return first;
+}
+
+function most(pathname: string, request: Extract<CheckedRequest, { ok: true }>): MostExpected {
+  const { model, text } = request;
+  // Counting tokens costs nothing.
+  if (pathname !== MESSAGES) return { model, input: 0, output: 0 };
+  return {
+    model,
+    input: Math.min(CONTEXT_TOKENS_MAX, Buffer.byteLength(text) / BYTES_PER_TOKEN),
+    output: Math.min(CONTEXT_TOKENS_MAX, request.maxTokens ?? OUTPUT_TOKENS_MAX),
+  };
+}
+
+const tooMany = (message: string): Response =>
+  messagesError(429, "rate_limit_error", `claude-hooks: ${message}`, { "retry-after": "1" });
 
 function isCredential(headers: Headers, dummy: string): boolean {
   const given =
@@ -131,47 +252,6 @@ function answerHeaders(from: Headers): Headers {
   return headers;
 }
 
-/** The body as it is, with a look at each piece that passes. */
-function counted(
-  answer: Response,
-  report: ReturnType<Meter["request"]>,
-  silence: SilenceWatch,
-): ReadableStream<Uint8Array> | null {
-  if (answer.body === null) {
-    silence.stop();
-    return null;
-  }
-  const isStream = answer.headers.get("content-type")?.startsWith("text/event-stream") === true;
-  const stream = createStreamReader(report);
-  const kept: Uint8Array[] = [];
-  const reader = answer.body.getReader();
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const { done, value } = await reader.read();
-        silence.heard();
-        if (done) {
-          silence.stop();
-          const usage = isStream ? null : usageOfBody(Buffer.concat(kept).toString("utf8"));
-          if (usage !== null) report(usage);
-          controller.close();
-          return;
-        }
-        if (isStream) stream.feed(value);
-        else if (answer.ok) kept.push(value);
-        controller.enqueue(value);
-      } catch (error) {
-        silence.stop();
-        controller.error(error);
-      }
-    },
-    async cancel(reason) {
-      silence.stop();
-      await reader.cancel(reason);
-    },
-  });
-}
-
 /** RFC 9110: seconds or a date; a subscription says instead when its limit is reset, in epoch seconds. */
 function rememberRetry(answer: Response, now: () => number, meter: Meter): void {
   if (answer.status < 400) return;
@@ -180,6 +260,8 @@ function rememberRetry(answer: Response, now: () => number, meter: Meter): void 
   if (after !== null && /^\d{1,9}$/.test(after)) meter.retryAt(now() + Number(after) * 1000);
   else if (after !== null && Number.isFinite(Date.parse(after))) meter.retryAt(Date.parse(after));
   else if (answer.status === 429 && reset > 0) meter.retryAt(reset * 1000);
+  const isRejected = answer.headers.get("anthropic-ratelimit-unified-status") === "rejected";
+  if (answer.status === 429 && isRejected && reset > 0) meter.limitResetsAt(reset * 1000);
 }
 
 function unreachable(error: unknown, signal: AbortSignal): Response {
@@ -188,36 +270,4 @@ function unreachable(error: unknown, signal: AbortSignal): Response {
   }
   const code = error instanceof Error && "code" in error ? String(error.code) : "failed";
   return messagesError(502, "api_error", `${GATEWAY_ERRORS.unreachable}: ${code}`);
-}
-
-/** The model's server has been silent for too long. */
-class Silence extends Error {
-  override readonly name = "Silence";
-}
-
-interface SilenceWatch {
-  readonly signal: AbortSignal;
-  heard(): void;
-  stop(): void;
-}
-
-/** Aborts when nothing is heard for `ms`, or when the agent has gone away. */
-function createSilenceWatch(ms: number, gone: AbortSignal): SilenceWatch {
-  const controller = new AbortController();
-  const leave = (): void => controller.abort(gone.reason);
-  const start = (): ReturnType<typeof setTimeout> =>
-    setTimeout(() => controller.abort(new Silence(`nothing heard for ${ms} ms`)), ms);
-  let timer = start();
-  gone.addEventListener("abort", leave, { once: true });
-  return {
-    signal: controller.signal,
-    heard() {
-      clearTimeout(timer);
-      timer = start();
-    },
-    stop() {
-      clearTimeout(timer);
-      gone.removeEventListener("abort", leave);
-    },
-  };
 }

@@ -28,12 +28,9 @@ export const PRICES: PriceTable = {
   "claude-fable-5": { input: 8, output: 40, cacheRead: 0.2, cacheWrite: 10 },
 };
 
-/** What `tokens` of `model` cost in US dollars; 0 for a model that the table does not know. */
+/** What `tokens` of `model` cost in US dollars; a model that the table does not know costs what the dearest does. */
 export function priceOf(table: PriceTable, model: string, tokens: TokenUsage): number {
-  const price = Object.entries(table)
-    .filter(([beginning]) => model.startsWith(beginning))
-    .sort(([one], [other]) => other.length - one.length)[0]?.[1];
-  if (price === undefined) return 0;
+  const price = rowOf(table, model) ?? dearest(table);
   return (
     (tokens.input * price.input +
       tokens.output * price.output +
@@ -41,4 +38,28 @@ export function priceOf(table: PriceTable, model: string, tokens: TokenUsage): n
       tokens.cacheWrite * price.cacheWrite) /
     1_000_000
   );
+}
+
+/** Whether the table has a price for the model. */
+export function isPriced(table: PriceTable, model: string): boolean {
+  return rowOf(table, model) !== null;
+}
+
+function rowOf(table: PriceTable, model: string): Price | null {
+  const row = Object.entries(table)
+    .filter(([beginning]) => model.startsWith(beginning))
+    .sort(([one], [other]) => other.length - one.length)[0];
+  return row?.[1] ?? null;
+}
+
+/** The dearest of each kind; an empty table prices nothing. */
+function dearest(table: PriceTable): Price {
+  const highest = (kind: keyof Price): number =>
+    Math.max(0, ...Object.values(table).map((price) => price[kind]));
+  return {
+    input: highest("input"),
+    output: highest("output"),
+    cacheRead: highest("cacheRead"),
+    cacheWrite: highest("cacheWrite"),
+  };
 }

@@ -5,10 +5,33 @@ import type { AnswerUsage } from "./read-usage.ts";
 /** Adds up what one run has used, answer by answer, also while answers are still streaming. */
 export interface Meter {
   read(): RunMeter;
-  /** Counts one request and returns the place where its usage is reported; the newest figure holds. */
-  request(): (usage: AnswerUsage) => void;
+  /** US dollars used, and what the open requests may still cost. */
+  committed(): number;
+  /** Counts one request that is about to be passed on, with the most it may cost. */
+  request(most: MostExpected): MeteredRequest;
   /** Remembers when the model's server may be asked again, as epoch milliseconds. */
   retryAt(at: number): void;
+  /** Remembers when the subscription's limit is reset, as epoch milliseconds. */
+  limitResetsAt(at: number): void;
+}
+
+/** The upper bound of a request, known before its answer. */
+export interface MostExpected {
+  readonly model: string;
+  readonly input: number;
+  readonly output: number;
+}
+
+/** One request under way. */
+export interface MeteredRequest {
+  /** Takes its usage so far; the newest figure holds. */
+  report(usage: AnswerUsage): void;
+  /**
+   * The request is over; only the first call counts. `answered`: its usage holds, and without any it
+   * stays charged with the most. `failed`: the other side did not do it, or not to the end; what was
+   * reported holds. A number: the agent left when so many tokens may have been written.
+   */
+  end(how: "answered" | "failed" | { readonly leftAfterTokens: number }): void;
 }
 
 const ZERO: TokenUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
@@ -17,27 +40,62 @@ const ZERO: TokenUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
 export function createMeter(prices: PriceTable): Meter {
   let tokens = ZERO;
   let usd = 0;
+  let reserved = 0;
   let requests = 0;
+  let contextTokens = 0;
   let retryAt: number | null = null;
+  let limitResetsAt: number | null = null;
   return {
-    read: () => ({ tokens, usd, requests, retryAt }),
-    request() {
+    read: () => ({ tokens, usd, requests, contextTokens, retryAt, limitResetsAt }),
+    committed: () => usd + reserved,
+    request({ model, input, output }) {
       requests += 1;
-      let counted = ZERO;
+      const priced = (used: TokenUsage): number => priceOf(prices, model, used);
+      const most = priced({ ...ZERO, input, output });
+      let reported: TokenUsage | null = null;
       let charged = 0;
-      return (usage) => {
-        const price = priceOf(prices, usage.model ?? "", usage.tokens);
-        tokens = plus(tokens, usage.tokens, counted);
+      let kept = most;
+      let isOpen = true;
+      reserved += kept;
+      const charge = (price: number): void => {
         usd += price - charged;
-        counted = usage.tokens;
         charged = price;
+        const rest = isOpen ? Math.max(0, most - charged) : 0;
+        reserved += rest - kept;
+        kept = rest;
+      };
+      return {
+        report(usage) {
+          tokens = plus(tokens, usage.tokens, reported ?? ZERO);
+          reported = usage.tokens;
+          contextTokens = inputOf(usage.tokens);
+          charge(priceOf(prices, usage.model ?? model, usage.tokens));
+        },
+        end(how) {
+          if (!isOpen) return;
+          isOpen = false;
+          if (how === "failed") charge(charged);
+          else if (how === "answered") charge(reported === null ? most : charged);
+          else {
+            const known = reported ?? { ...ZERO, input };
+            const written = Math.max(known.output, Math.min(output, how.leftAfterTokens));
+            charge(Math.max(charged, priced({ ...known, output: written })));
+          }
+        },
       };
     },
     retryAt(at) {
       retryAt = at;
     },
+    limitResetsAt(at) {
+      limitResetsAt = at;
+    },
   };
 }
+
+/** The whole input: what came from the cache is as much a part of the context as what did not. */
+const inputOf = ({ input, cacheRead, cacheWrite }: TokenUsage): number =>
+  input + cacheRead + cacheWrite;
 
 const plus = (sum: TokenUsage, now: TokenUsage, before: TokenUsage): TokenUsage => ({
   input: sum.input + now.input - before.input,

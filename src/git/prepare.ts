@@ -38,7 +38,7 @@ export async function prepare(place: Place, order: WorkspaceOrder): Promise<Work
     args: ["update-ref", preparedRef(order.agent, order.item.number), headSha],
     cwd: cache,
   });
-  return { path: made, headSha, baseSha, remoteSha, fresh: found === null, kept };
+  return { ...made, headSha, baseSha, remoteSha, kept };
 }
 
 /** A clone whose commits cannot be read has nothing that could be kept; that is told, not thrown. */
@@ -81,11 +81,40 @@ async function keepLocal(
   }
 }
 
-async function buildClone(
-  place: Place,
-  order: WorkspaceOrder,
-  at: { readonly path: string; readonly found: string | null; readonly headSha: string },
-): Promise<string> {
+interface Made {
+  readonly path: string;
+  readonly fresh: boolean;
+}
+
+/**
+ * A found clone is made use of when it can be. An agent may have left what no git can clear away
+ * (directories deeper than a path may be, closed ones): such a clone is thrown away whole.
+ */
+async function buildClone(place: Place, order: WorkspaceOrder, at: Standing): Promise<Made> {
+  if (at.found !== null) {
+    try {
+      return { path: await buildIn(place, order, { ...at, found: at.found }), fresh: false };
+    } catch (error) {
+      place.log.warn("a clone cannot be reset and is made anew", {
+        repo: order.item.repo,
+        number: order.item.number,
+        agent: order.agent,
+        run: order.run,
+        error: String(error),
+      });
+    }
+  }
+  return { path: await buildIn(place, order, { ...at, found: null }), fresh: true };
+}
+
+/** Where the clone belongs, what is there, and the commit it shall stand at. */
+interface Standing {
+  readonly path: string;
+  readonly found: string | null;
+  readonly headSha: string;
+}
+
+async function buildIn(place: Place, order: WorkspaceOrder, at: Standing): Promise<string> {
   const { git, cache, workScratch } = place;
   const fresh = await workScratch.make();
   try {

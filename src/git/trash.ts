@@ -1,6 +1,7 @@
-import { chmod, lstat, mkdir, mkdtemp, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../ports/observe.ts";
+import { openUp, removeTree } from "./remove-tree.ts";
 
 /**
  * Half-made directories (`.new`) and removed ones (`.trash`) below one root, on the same file
@@ -32,12 +33,14 @@ export function createScratch(root: string, log: Log): Scratch {
       await ready();
       const holder = await mkdtemp(join(trash, "x-"));
       try {
+        // A directory can only change its parent when it may be written itself.
+        await openUp(path);
         await rename(path, join(holder, "gone"));
       } catch (error) {
         if (isMissing(error)) return false;
         throw error;
       } finally {
-        await removeTree(holder, log);
+        await removeOrTell(holder, log);
       }
       return true;
     },
@@ -52,28 +55,15 @@ export function isMissing(error: unknown): boolean {
 async function sweep(directories: readonly string[], log: Log): Promise<void> {
   for (const directory of directories) {
     await mkdir(directory, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(directory)) await removeTree(join(directory, name), log);
+    for (const name of await readdir(directory)) await removeOrTell(join(directory, name), log);
   }
 }
 
-/** Deletes without following links. What cannot be deleted stays in the trash until the next start. */
-async function removeTree(path: string, log: Log): Promise<void> {
+/** What cannot be deleted stays in the trash until the next start. */
+async function removeOrTell(path: string, log: Log): Promise<void> {
   try {
-    await rm(path, { recursive: true, force: true });
-  } catch {
-    try {
-      await openUp(path);
-      await rm(path, { recursive: true, force: true });
-    } catch (error) {
-      log.warn("a removed directory could not be deleted", { path, error: String(error) });
-    }
+    await removeTree(path);
+  } catch (error) {
+    log.warn("a removed directory could not be deleted", { path, error: String(error) });
   }
-}
-
-/** An agent may have taken its own rights away from directories; give them back. */
-async function openUp(path: string): Promise<void> {
-  const found = await lstat(path);
-  if (!found.isDirectory()) return;
-  await chmod(path, 0o700);
-  for (const name of await readdir(path)) await openUp(join(path, name));
 }

@@ -1,26 +1,18 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { ItemRef } from "../domain/snapshot.ts";
-import { type Page, type PauseScope, StoreFailure } from "../ports/store.ts";
+import { type Page, type PauseScope, type SessionRow, StoreFailure } from "../ports/store.ts";
 import type { AdminOptions } from "./admin-options.ts";
 import { createTextReader, readJsonBody } from "./json-body.ts";
 import { type ListQuery, readListQuery } from "./list-query.ts";
 import { readStatus } from "./read-status.ts";
+import { agentName, itemNumber, readRef, repoName, resolve } from "./references.ts";
 import { pageOfSessions } from "./session-page.ts";
-import { deliveryOut, itemOut, runOut, sessionOut, toWire } from "./wire.ts";
+import { addSessionReads, sessionsOut } from "./sessions-api.ts";
+import { deliveryOut, itemOut, runOut, spentOut, toWire } from "./wire.ts";
 
-const NUMBER = "must be an integer from 1 to 2147483647";
-const agentName = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, { error: "must be an agent's key in the configuration" });
-const repoName = z
-  .string()
-  .regex(/^[A-Za-z0-9._-]{1,100}\/[A-Za-z0-9._-]{1,100}$/, { error: "must be owner/name" })
-  .transform((name) => name.toLowerCase());
-const itemNumber = z
-  .int({ error: NUMBER })
-  .min(1, { error: NUMBER })
-  .max(2 ** 31 - 1, { error: NUMBER });
+/** How many days of spending are told. */
+const SPENDING_DAYS = 31;
 
 const resetBody = z.strictObject({ agent: agentName, repo: repoName, issue: itemNumber });
 const pauseBody = z.union(
@@ -79,9 +71,22 @@ function addReads(api: Hono, options: AdminOptions): void {
   });
   api.get("/api/v1/sessions", (context) =>
     list(context, "sessions", async (query) =>
-      mapPage(pageOfSessions(await store.sessions.all(), query), sessionOut),
+      sessionsPage(pageOfSessions(await store.sessions.all(), query), options),
     ),
   );
+  addSessionReads(api, options);
+  api.get("/api/v1/spending", async (context) => {
+    const { all, agents, days } = await store.runs.spent(SPENDING_DAYS);
+    return context.json({
+      all: spentOut(all),
+      agents: agents.map(({ agent, ...spent }) => ({ agent, ...spentOut(spent) })),
+      days: days.map(({ day, ...spent }) => ({ day, ...spentOut(spent) })),
+    });
+  });
+}
+
+async function sessionsPage(page: Page<SessionRow>, options: AdminOptions): Promise<Page<unknown>> {
+  return { rows: await sessionsOut(page.rows, options), next: page.next };
 }
 
 function addChanges(api: Hono, options: AdminOptions): void {
@@ -97,6 +102,20 @@ function addChanges(api: Hono, options: AdminOptions): void {
     return session === "running"
       ? context.json({ error: "a run of this session is alive; cancel it first" }, 409)
       : context.json({ session });
+  });
+  api.post("/api/v1/items/:owner/:repo/:number/reset", async (context) => {
+    const given = readRef(context.req.param());
+    if (given === null) {
+      return context.json({ error: "path: must be items/<owner>/<repo>/<number>/reset" }, 400);
+    }
+    const body = await readJsonBody(context.req.raw, z.strictObject({}), read);
+    if (!body.ok) {
+      return context.json({ error: body.error }, 400);
+    }
+    const sessions = await options.sessions.resetItem(await resolve(given, options));
+    return sessions === "running"
+      ? context.json({ error: "a run of this work item is alive; cancel it first" }, 409)
+      : context.json({ sessions });
   });
   for (const verb of ["pause", "resume"] as const) {
     api.post(`/api/v1/${verb}`, async (context) => {
@@ -135,21 +154,6 @@ function mapPage<T>(page: Page<T>, out: (row: T) => unknown): Page<unknown> {
   return { rows: page.rows.map((row) => out(row)), next: page.next };
 }
 
-function readRef(param: { owner: string; repo: string; number: string }): ItemRef | null {
-  const repo = repoName.safeParse(`${param.owner}/${param.repo}`);
-  const number = itemNumber.safeParse(Number(param.number));
-  const isPlain = /^\d{1,10}$/.test(param.number);
-  return repo.success && number.success && isPlain
-    ? { repo: repo.data, number: number.data }
-    : null;
-}
-
-/** The number of a pull request stands for the work item it belongs to. */
-async function resolve(given: ItemRef, options: AdminOptions): Promise<ItemRef> {
-  const number = await options.store.pulls.itemOf(given.repo, given.number);
-  return { repo: given.repo, number: number ?? given.number };
-}
-
 async function readItem(ref: ItemRef, options: AdminOptions) {
   const { store } = options;
   const row = await store.work.item(ref);
@@ -164,9 +168,10 @@ async function readItem(ref: ItemRef, options: AdminOptions) {
   return {
     ...itemOut(row),
     snapshot: toWire(snapshot),
-    sessions: sessions
-      .filter((session) => session.repo === ref.repo && session.number === ref.number)
-      .map(sessionOut),
+    sessions: await sessionsOut(
+      sessions.filter((session) => session.repo === ref.repo && session.number === ref.number),
+      options,
+    ),
     runs: ledger.runs.map((run) => runOut({ ...run, ...ref })),
     effects: ledger.effects.map(toWire),
     parks: ledger.parks.map(toWire),

@@ -1,5 +1,13 @@
 import type { RunRecord } from "../domain/ledger.ts";
-import type { DeliveryRecord, ItemRow, RunView, SessionRow } from "../ports/store.ts";
+import type { TokenUsage } from "../ports/gateway.ts";
+import type {
+  Conversation,
+  DeliveryRecord,
+  ItemRow,
+  RunView,
+  SessionRow,
+  Spent,
+} from "../ports/store.ts";
 
 /** A moment as the API writes it: ISO 8601 in UTC; null stays null. */
 export function time(epochMs: number | null): string | null {
@@ -53,8 +61,11 @@ export function runOut(run: RunView | (RunRecord & { repo: string; number: numbe
   };
 }
 
-/** A session with the fields of sessions.json. */
-export function sessionOut(row: SessionRow) {
+/**
+ * A session with the fields of sessions.json, and those of its current conversation; `now` (epoch
+ * ms) is what its age in seconds counts to.
+ */
+export function sessionOut(row: SessionRow, conversation: Conversation | undefined, now: number) {
   return {
     key: row.key,
     agent: row.agent,
@@ -65,7 +76,40 @@ export function sessionOut(row: SessionRow) {
     updated_at: time(row.updatedAt),
     resumes: row.resumes,
     tainted: row.tainted,
+    age_seconds: Math.max(0, Math.floor((now - row.createdAt) / 1000)),
+    last_seen: time(row.updatedAt),
+    why: conversation?.why ?? null,
+    context_tokens: conversation?.contextTokens ?? 0,
+    tokens: tokensOut(conversation?.tokens ?? NO_TOKENS),
+    usd: conversation?.usd ?? 0,
   };
+}
+
+/** One conversation of a session's history; what was handed over is told by its presence alone. */
+export function conversationOut(row: Conversation) {
+  return {
+    session_id: row.sessionId,
+    why: row.why,
+    started_at: time(row.startedAt),
+    last_seen: time(row.lastSeenAt),
+    ended_at: time(row.endedAt),
+    ended_why: row.endedWhy,
+    handed_over: row.handOver !== null,
+    context_tokens: row.contextTokens,
+    tokens: tokensOut(row.tokens),
+    usd: row.usd,
+  };
+}
+
+/** Money and tokens of some runs as `/api/v1/spending` shows them. */
+export function spentOut({ runs, usd, tokens }: Spent) {
+  return { runs, usd, tokens: tokensOut(tokens) };
+}
+
+const NO_TOKENS: TokenUsage = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+
+function tokensOut({ input, output, cacheRead, cacheWrite }: TokenUsage) {
+  return { input, output, cache_read: cacheRead, cache_write: cacheWrite };
 }
 
 const TIMES = new Set(["at", "since", "until"]);

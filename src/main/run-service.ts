@@ -6,6 +6,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import packageFile from "../../package.json" with { type: "json" };
 import { createAgent } from "../agent/create-agent.ts";
+import { readTranscript } from "../agent/read-transcript.ts";
 import { adminToken } from "../config/admin-token.ts";
 import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
 import type { Policy } from "../domain/policy.ts";
@@ -15,6 +16,7 @@ import { createForge } from "../forge/create-forge.ts";
 import { createEgress } from "../gateway/create-egress.ts";
 import { createGateway } from "../gateway/create-gateway.ts";
 import { createGit } from "../git/create-git.ts";
+import { removeTree } from "../git/remove-tree.ts";
 import { createAdminListener } from "../http/admin-listener.ts";
 import { createPublicListener } from "../http/public-listener.ts";
 import { countDeliveries } from "../intake/count-deliveries.ts";
@@ -24,7 +26,7 @@ import { createLog, standardError } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createRedactor } from "../observe/redactor.ts";
 import type { Log } from "../ports/observe.ts";
-import type { ItemRow, Page, Store } from "../ports/store.ts";
+import type { ItemRow, Page, SessionDrop, Store } from "../ports/store.ts";
 import type { AgentSettings, RepositorySettings, RunDependencies } from "../run/dependencies.ts";
 import { endOrphans } from "../run/end-orphans.ts";
 import { executeRun } from "../run/execute-run.ts";
@@ -160,10 +162,18 @@ async function run(config: Config, parts: Parts): Promise<number> {
   const sessionHome = (item: ItemRef, agent: string): string =>
     join(stateDir, "claude", item.repo, `${item.number}`, agent);
   const dropTranscripts = async (item: ItemRef): Promise<void> => {
-    await rm(join(stateDir, "claude", item.repo, `${item.number}`), {
-      recursive: true,
-      force: true,
-    });
+    await removeTree(join(stateDir, "claude", item.repo, `${item.number}`));
+  };
+  const dropSessions = async (item: ItemRef, why: SessionDrop): Promise<number> => {
+    const all = await store.sessions.all();
+    const of = all.filter(({ repo, number }) => repo === item.repo && number === item.number);
+    await store.conversations.ending(
+      of.map(({ key }) => key),
+      why,
+    );
+    const dropped = await dropAllForIssue(sessions, item.repo, item.number);
+    await dropTranscripts(item);
+    return dropped;
   };
   const gateway = createGateway({
     dir: socketDir,
@@ -186,11 +196,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     policies: () => namedPolicies(config),
     agents: () => config.agents,
     readSnapshot,
-    dropSessions: async (item) => {
-      const dropped = await dropAllForIssue(sessions, item.repo, item.number);
-      await dropTranscripts(item);
-      return dropped;
-    },
+    dropSessions: async (item) => await dropSessions(item, "closed"),
     now,
     log,
     metrics,
@@ -283,10 +289,19 @@ async function run(config: Config, parts: Parts): Promise<number> {
         };
         const { runs: known } = await store.ledger.read(item);
         if (known.some((one) => one.agent === agent && one.endedAt === null)) return "running";
-        const existed = await dropSession(sessions, sessionKey(agent, item.repo, item.number));
-        await rm(sessionHome(item, agent), { recursive: true, force: true });
+        const key = sessionKey(agent, item.repo, item.number);
+        await store.conversations.ending([key], "reset");
+        const existed = await dropSession(sessions, key);
+        await removeTree(sessionHome(item, agent));
         return existed;
       },
+      resetItem: async (item) => {
+        const { runs: known } = await store.ledger.read(item);
+        if (known.some(({ endedAt }) => endedAt === null)) return "running";
+        return await dropSessions(item, "reset");
+      },
+      transcript: async ({ agent, repo, number, sessionId }) =>
+        await readTranscript(sessionHome({ repo, number }, agent), sessionId, redactor.text),
     },
     control: {
       pause: async (scope) => await store.work.pause(scope, true),

@@ -89,6 +89,8 @@ export interface Agent {
   run(request: AgentRequest, listener: AgentListener, signal: AbortSignal): Promise<AgentReport>;
   /** Whether a non-empty transcript of this session lies under the session's directory. */
   hasTranscript(home: string, sessionId: string): Promise<boolean>;
+  /** Deletes the transcripts of a conversation that another one has taken the place of; resolves with how many there were. */
+  dropTranscript(home: string, sessionId: string): Promise<number>;
   /** Whether the prompt of this run is in that transcript: what a killed run was told is known by this alone. */
   holdsPrompt(home: string, sessionId: string, runId: string): Promise<boolean>;
 }

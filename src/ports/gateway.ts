@@ -9,11 +9,21 @@ export interface TokenUsage {
 /** What the gateway has seen of one run. */
 export interface RunMeter {
   readonly tokens: TokenUsage;
-  /** US dollars by the price table; 0 for a model without a price. */
+  /**
+   * US dollars by the price table; a model without a price costs what the dearest does. A request the
+   * agent gave up is charged with what may have been written by then.
+   */
   readonly usd: number;
   readonly requests: number;
+  /** Tokens of the newest request that was answered, those from the cache included; 0 before one. */
+  readonly contextTokens: number;
   /** The newest `retry-after` the model's server sent, as epoch milliseconds, or null. */
   readonly retryAt: number | null;
+  /**
+   * When the subscription's limit is reset, as epoch milliseconds; absent or null when none was hit.
+   * The CLI reads this only for a subscription's own token, and it never has that.
+   */
+  readonly limitResetsAt?: number | null;
 }
 
 /** The door of one run to the model; `credential` is worthless anywhere else. */
@@ -29,7 +39,12 @@ export interface GatewayDoor {
 
 /** The only way from an agent to the model: it adds the key, meters, and stops a run at its budget. */
 export interface Gateway {
-  open(run: { readonly runId: string; readonly usdLimit: number }): Promise<GatewayDoor>;
+  /** `model`: the model of the run, the only one it may ask for besides the CLI's small one; absent: any with a price. */
+  open(run: {
+    readonly runId: string;
+    readonly usdLimit: number;
+    readonly model?: string;
+  }): Promise<GatewayDoor>;
   stop(): Promise<void>;
 }
 

@@ -40,7 +40,10 @@ export interface Jail {
   readonly mode: "bwrap" | "none";
   /** Proves on this host that a jailed command starts and is confined; never assumes it. */
   check(): Promise<JailCheck>;
-  /** Wraps `file args` so that it runs inside the jail described by `spec`. */
+  /**
+   * Wraps `file args` so that it runs inside the jail described by `spec`. Throws when the clone, its
+   * `.git` or the session's directory is a link: nobody knows what a mount would show.
+   */
   command(spec: JailSpec, file: string, args: readonly string[]): JailedCommand;
 }
 

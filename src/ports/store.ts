@@ -2,6 +2,7 @@ import type { RunOrder } from "../domain/decision.ts";
 import type { EffectRecord, Ledger, Outcome, Park, RunRecord } from "../domain/ledger.ts";
 import type { Seen } from "../domain/seen.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import type { TokenUsage } from "./gateway.ts";
 import type { ProcessIdentity } from "./jail.ts";
 
 /** "Look at this again", as it came: reconcile resolves branches and shas to work items. */
@@ -170,7 +171,7 @@ export interface SessionRow {
   readonly updatedAt: number;
   readonly resumes: number;
   readonly tainted: boolean;
-  /** The CLI's running total of this session in US dollars: a run's cost is the difference. */
+  /** US dollars of this session's runs, as the gateway has counted them. */
   readonly usdTotal: number;
 }
 
@@ -242,6 +243,79 @@ export interface SessionTable {
   readonly lines: SessionLines;
 }
 
+/** Why a session is given a new conversation in place of the one it has. */
+export type Rotation =
+  /** It was resumed often enough. */
+  | "resumes"
+  /** Its context has grown to the limit. */
+  | "context"
+  | "age"
+  /** The model took no more: its prompt was too long. */
+  | "context_full";
+
+/** Why a conversation began. */
+export type SessionStart =
+  | "first"
+  | Rotation
+  /** The one before it was not there any more. */
+  | "lost"
+  /** The one before it must not steer a merge. */
+  | "tainted"
+  /** An operator dropped the one before it. */
+  | "reset"
+  /** A person wrote its id into sessions.json. */
+  | "by_hand";
+
+/** Why a conversation is no longer the session's. */
+export type SessionDrop =
+  | Exclude<SessionStart, "first">
+  /** Its work item is done. */
+  | "closed"
+  /** It was taken out of sessions.json, or nobody said why. */
+  | "removed";
+
+/** One conversation of a session: the current one, or one that was rotated or dropped. */
+export interface Conversation {
+  readonly key: string;
+  readonly sessionId: string;
+  readonly why: SessionStart;
+  readonly startedAt: number;
+  /** When it was last used, epoch ms. */
+  readonly lastSeenAt: number;
+  /** Tokens of its newest request, those from the cache included, as the gateway has counted them. */
+  readonly contextTokens: number;
+  /** What the conversation before it left for it, or null. */
+  readonly handOver: string | null;
+  readonly endedAt: number | null;
+  readonly endedWhy: SessionDrop | null;
+  /** All its runs together. */
+  readonly usd: number;
+  readonly tokens: TokenUsage;
+}
+
+/** The history of all sessions; a row comes and goes with every write of the session table. */
+export interface ConversationTable {
+  /** The current conversation of each key that has one. */
+  current(keys: readonly string[]): Promise<ReadonlyMap<string, Conversation>>;
+  /** The newest `limit` conversations under a key, newest first. */
+  of(key: string, limit: number): Promise<readonly Conversation[]>;
+  /** Names the reason before the current conversations of these keys are dropped. */
+  ending(keys: readonly string[], why: SessionDrop): Promise<void>;
+}
+
+/** What a new conversation is given along. */
+export interface Beginning {
+  readonly why: SessionStart;
+  readonly handOver: string | null;
+}
+
+/** Money and tokens of some runs. */
+export interface Spent {
+  readonly runs: number;
+  readonly usd: number;
+  readonly tokens: TokenUsage;
+}
+
 export interface RunStart {
   readonly id: string;
   readonly item: ItemRef;
@@ -253,6 +327,8 @@ export interface RunStart {
   /** What the session has seen once it has read this run's prompt. */
   readonly seen: Seen;
   readonly promptBytes: number;
+  /** Why the conversation begins, if the run begins one. */
+  readonly begins?: Beginning;
 }
 
 export interface RunEnd {
@@ -260,15 +336,13 @@ export interface RunEnd {
   readonly endedAt: number;
   readonly outcome: Outcome;
   readonly reason: string;
-  readonly usd: number;
-  readonly tokens: {
-    readonly input: number;
-    readonly output: number;
-    readonly cacheRead: number;
-    readonly cacheWrite: number;
-  };
+  /** Left out, with `tokens`: what was metered while it ran holds. */
+  readonly usd?: number;
+  readonly tokens?: TokenUsage;
   /** The session after the run, written in the same transaction; null drops it. */
   readonly session: SessionRow | null;
+  /** Tokens of the newest request of its conversation; left out when there was none. */
+  readonly contextTokens?: number;
 }
 
 export interface RunView extends RunRecord {
@@ -286,8 +360,20 @@ export interface RunStore {
   sessionChanged(
     run: string,
     session: SessionRow,
-    told: { readonly shown: readonly string[]; readonly seen: Seen },
+    told: {
+      readonly shown: readonly string[];
+      readonly seen: Seen;
+      readonly begins?: Beginning;
+    },
   ): Promise<void>;
+  /** What the run has used so far, so that a kill does not lose it; nothing once it has ended. */
+  metered(run: string, used: { readonly usd: number; readonly tokens: TokenUsage }): Promise<void>;
+  /** What was spent in all, by agent, and on each of the last `days` UTC days with a run that ended; newest day first. */
+  spent(days: number): Promise<{
+    readonly all: Spent;
+    readonly agents: readonly (Spent & { readonly agent: string })[];
+    readonly days: readonly (Spent & { readonly day: string })[];
+  }>;
   end(end: RunEnd): Promise<void>;
   /** Runs without an end, with the process of their CLI if it was recorded (boot: end these first). */
   unfinished(): Promise<
@@ -344,6 +430,7 @@ export interface Store {
   readonly work: WorkStore;
   readonly pulls: PullTable;
   readonly sessions: SessionTable;
+  readonly conversations: ConversationTable;
   readonly runs: RunStore;
   readonly effects: EffectStore;
   readonly ledger: LedgerStore;

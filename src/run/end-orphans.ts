@@ -19,14 +19,13 @@ export async function endOrphans(parts: {
     const alive = process !== null && processes.isAlive(process);
     if (process !== null && alive) await endOrphan(process, run.id, parts);
     log.warn("a run was left unfinished", { run: run.id, agent: run.agent, orphan: alive });
+    const session = await store.sessions.get(sessionKey(run.agent, run.repo, run.number));
     await store.runs.end({
       id: run.id,
       endedAt: now(),
       outcome: "cancelled",
       reason: "the service was stopped",
-      usd: 0,
-      tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
-      session: await store.sessions.get(sessionKey(run.agent, run.repo, run.number)),
+      session: session && { ...session, usdTotal: session.usdTotal + run.usd },
     });
   }
 }

@@ -96,8 +96,7 @@ async function prepare(
     session,
     resumed: isResumed(plan),
     startedAt: deps.now(),
-    shown: prompt.shown,
-    seen: prompt.seen,
+    ...(await toldBy(deps, plan, prompt)),
     promptBytes: Buffer.byteLength(prompt.text),
     ...beginningOf(plan),
   });
@@ -106,6 +105,17 @@ async function prepare(
   const log = withFields(deps.log, { ...runFields(claim), run, attempt });
   const replaced = stored !== null && stored.sessionId !== session.sessionId ? stored : null;
   return { ...given, run, snapshot, ledger, prepared, plan, session, replaced, prompt, log };
+}
+
+/** A conversation that is asked for a hand-over is told nothing new by that: a kill then leaves it as it was. */
+async function toldBy(
+  deps: RunDependencies,
+  plan: Plan,
+  prompt: RunPrompt,
+): Promise<Pick<RunStart, "shown" | "seen">> {
+  const { shown, seen } = prompt;
+  if (plan.kind !== "rotate" || plan.last === null) return { shown, seen };
+  return { shown: plan.last.shown, seen: (await deps.store.runs.seen(plan.last.id)) ?? seen };
 }
 
 /** Of a conversation that was chosen before, the reason is known already. */

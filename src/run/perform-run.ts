@@ -3,82 +3,60 @@ import { PROFILES, SKILL_TOOLS } from "../domain/skill.ts";
 import type { AgentReport } from "../ports/agent.ts";
 import type { EgressDoor, GatewayDoor } from "../ports/gateway.ts";
 import type { SessionRow } from "../ports/store.ts";
-import type { Plan } from "../sessions/plan.ts";
-import { converse, nudgePrompt } from "./conversation.ts";
+import { isResumed } from "../sessions/plan.ts";
+import { type ConversationEnd, converse, nudgePrompt } from "./conversation.ts";
 import type { RunDependencies } from "./dependencies.ts";
 import { createEffects, type Effects } from "./effects/carry-out.ts";
 import { effectContext } from "./effects/for-run.ts";
 import type { Frame } from "./frame.ts";
+import { keepMeter, type MeterKeeper } from "./keep-meter.ts";
 import { lookForEffects } from "./look-for-effects.ts";
 import { type Verdict, verdictOn } from "./outcome.ts";
-import { composeForRun, type RunPrompt } from "./prompt-for-run.ts";
+import { dropReplaced, type Fresh, rotateSession, startFresh } from "./rotate-session.ts";
 
 const TURNS_MAX = 200;
+/** A hand-over is one answer; a call of a tool that is not there costs a turn. */
+const HAND_OVER_TURNS_MAX = 3;
 
 /** Talks with Claude in the prepared place, verifies on the forge, and writes the outcome. */
 export async function performRun(deps: RunDependencies, frame: Frame): Promise<Park | null> {
-  const { claim, run, settings, session, plan, prompt, watch, log } = frame;
+  const { claim, run, settings, plan, watch } = frame;
   const startedAt = deps.now();
-  log.info(plan.kind === "start" ? "starting session" : "resuming session", {
-    session: session.sessionId,
-    resumed: plan.kind !== "start",
-    prompt_bytes: Buffer.byteLength(prompt.text),
+  if (plan.kind !== "rotate") {
+    logBeginning(frame, { session: frame.session, prompt: frame.prompt }, isResumed(plan));
+  }
+  const door = await deps.gateway.open({
+    runId: run,
+    usdLimit: settings.policy.limits.usdPerRun,
+    model: deps.agentSettings(frame.agent.name).model,
   });
-  const door = await deps.gateway.open({ runId: run, usdLimit: settings.policy.limits.usdPerRun });
   const egress = await deps.egress.open(settings.network);
-  let current = session;
+  const meter = keepMeter(deps, run, door);
+  // Which conversation goes on now, and how many requests were made before it.
+  const current = { session: frame.session, requestsBefore: 0 };
+  const end = async (verdict: Verdict): Promise<void> => {
+    await meter.idle();
+    await finish(deps, { ...frame, ...current }, { verdict, door, startedAt });
+  };
   try {
-    const context = effectContext(deps, frame);
-    const effects = createEffects(context);
-    const ended = await converse(
-      {
-        sessionId: session.sessionId,
-        resume: plan.kind !== "start",
-        prompt: prompt.text,
-        nudge: (finding) =>
-          nudgePrompt(finding, {
-            order: claim.order,
-            item: claim.item,
-            run,
-            tools: SKILL_TOOLS[claim.order.skill],
-          }),
-      },
-      {
-        ask: async (ask) => await askAgent(deps, { ...frame, door, egress, effects, ask }),
-        look: async () => await lookForEffects(deps, frame, context),
-        isStopped: () => watch.stopped() !== null,
-        startFresh: async () => {
-          log.warn("session lost, starting fresh", { session: current.sessionId });
-          deps.metrics.resumed("lost");
-          const fresh = await startFresh(deps, frame);
-          current = fresh.session;
-          return { sessionId: fresh.session.sessionId, prompt: fresh.prompt.text };
-        },
-      },
-    );
+    const ended = await talk(deps, { ...frame, door, egress, meter, current });
     const verdict = verdictOn(ended.end, {
       finding: ended.finding,
       stop: watch.stopped(),
       skill: claim.order.skill,
       now: deps.now(),
     });
-    await finish(deps, { ...frame, session: current }, { verdict, door, startedAt });
+    await end(verdict);
+    const replaced = [
+      frame.session.sessionId,
+      frame.replaced?.sessionId ?? current.session.sessionId,
+    ];
+    await dropReplaced(deps, frame, { current: current.session.sessionId, replaced });
     return verdict.park;
   } catch (error) {
     // A run that has begun is ended, whatever broke: a row without an end would count as alive.
-    await finish(
-      deps,
-      { ...frame, session: current },
-      {
-        verdict: {
-          outcome: "failed",
-          reason: "the service broke while carrying it out",
-          park: null,
-        },
-        door,
-        startedAt,
-      },
-    );
+    const reason = "the service broke while carrying it out";
+    await end({ outcome: "failed", reason, park: null });
     throw error;
   } finally {
     await door.close();
@@ -86,12 +64,73 @@ export async function performRun(deps: RunDependencies, frame: Frame): Promise<P
   }
 }
 
+interface Talking extends Frame {
+  readonly door: GatewayDoor;
+  readonly egress: EgressDoor | null;
+  readonly meter: MeterKeeper;
+  readonly current: { session: SessionRow; requestsBefore: number };
+}
+
+/** Everything that is said in a run: the hand-over of a session that is rotated, then the work. */
+async function talk(
+  deps: RunDependencies,
+  frame: Talking,
+): Promise<Omit<ConversationEnd, "sessionId">> {
+  const { claim, run, plan, watch, log, current, door } = frame;
+  const context = effectContext(deps, frame);
+  const effects = createEffects(context);
+  const look = async () => await lookForEffects(deps, frame, context);
+  const goOnWith = (fresh: Fresh): { sessionId: string; prompt: string } => {
+    current.session = fresh.session;
+    current.requestsBefore = door.meter().requests;
+    return { sessionId: fresh.session.sessionId, prompt: fresh.prompt.text };
+  };
+  let first = { sessionId: frame.session.sessionId, prompt: frame.prompt.text };
+  if (plan.kind === "rotate") {
+    const fresh = await rotateSession(deps, frame, async (ask) => {
+      return await askAgent(deps, { ...frame, effects: null, ask: { ...ask, resume: true } });
+    });
+    if ("kind" in fresh) return { end: fresh, finding: await look() };
+    first = goOnWith(fresh);
+    logBeginning(frame, fresh, false);
+  }
+  const tools = SKILL_TOOLS[claim.order.skill];
+  const { order, item } = claim;
+  return await converse(
+    {
+      ...first,
+      resume: isResumed(plan),
+      nudge: (finding) => nudgePrompt(finding, { order, item, run, tools }),
+    },
+    {
+      ask: async (ask) => await askAgent(deps, { ...frame, effects, ask }),
+      look,
+      isStopped: () => watch.stopped() !== null,
+      startFresh: async (why) => {
+        const words = why === "lost" ? "session lost" : "context full";
+        log.warn(`${words}, starting fresh`, { session: current.session.sessionId });
+        if (why === "lost") deps.metrics.resumed("lost");
+        const { runs } = await deps.store.ledger.read(item);
+        const unfinished = why === "lost" ? null : (runs.find(({ id }) => id === run) ?? null);
+        return goOnWith(await startFresh(deps, frame, { why, handOver: null, unfinished }));
+      },
+    },
+  );
+}
+
+function logBeginning({ log }: Frame, { session, prompt }: Fresh, resumed: boolean): void {
+  log.info(resumed ? "resuming session" : "starting session", {
+    session: session.sessionId,
+    resumed,
+    prompt_bytes: Buffer.byteLength(prompt.text),
+  });
+}
+
+/** Asks Claude once. Without `effects` it is asked for a hand-over: it has no tools, only words. */
 async function askAgent(
   deps: RunDependencies,
-  frame: Frame & {
-    door: GatewayDoor;
-    egress: EgressDoor | null;
-    effects: Effects;
+  frame: Talking & {
+    effects: Effects | null;
     ask: { sessionId: string; resume: boolean; prompt: string };
   },
 ): Promise<AgentReport> {
@@ -106,12 +145,15 @@ async function askAgent(
       session: { id: ask.sessionId, resume: ask.resume },
       system: deps.prompts().system,
       prompt: ask.prompt,
-      profile: PROFILES[order.skill],
-      tools: SKILL_TOOLS[order.skill],
+      profile: effects === null ? "none" : PROFILES[order.skill],
+      tools: effects === null ? [] : SKILL_TOOLS[order.skill],
       door,
       egressSocket: egress?.socket ?? null,
       read: settings.read,
-      limits: { usd: settings.policy.limits.usdPerRun, turns: TURNS_MAX },
+      limits: {
+        usd: settings.policy.limits.usdPerRun,
+        turns: effects === null ? HAND_OVER_TURNS_MAX : TURNS_MAX,
+      },
     },
     {
       spawned: async (process) => {
@@ -121,9 +163,12 @@ async function askAgent(
       },
       heard: (event) => {
         watch.alive();
-        if (event.kind === "init" && ask.resume) deps.metrics.resumed("resumed");
+        frame.meter.note();
+        if (event.kind === "init" && ask.resume && effects !== null)
+          deps.metrics.resumed("resumed");
       },
       call: async (call) => {
+        if (effects === null) return { ok: false, text: "this is a hand-over: only answer" };
         const answer = await effects.call(call);
         if (answer.ok && call.tool !== "reply" && call.tool !== "ask_human") watch.effectDone();
         return answer;
@@ -132,51 +177,23 @@ async function askAgent(
     watch.signal,
   );
   // A call may still be under way when the CLI is gone: its effect belongs to this run.
-  await effects.idle();
+  await effects?.idle();
   return report;
-}
-
-async function startFresh(
-  deps: RunDependencies,
-  frame: Frame,
-): Promise<{ session: SessionRow; prompt: RunPrompt }> {
-  const { claim, run, snapshot, settings, prepared, session } = frame;
-  const ledger = await deps.store.ledger.read(claim.item);
-  const plan: Plan = { kind: "start", sessionId: deps.newId(), why: "the conversation was lost" };
-  const prompt = await composeForRun(deps, {
-    order: claim.order,
-    run,
-    plan,
-    snapshot,
-    ledger,
-    settings,
-    prepared,
-  });
-  const fresh: SessionRow = {
-    ...session,
-    sessionId: plan.sessionId,
-    updatedAt: deps.now(),
-    resumes: 0,
-    usdTotal: 0,
-  };
-  await deps.store.runs.sessionChanged(run, fresh, prompt);
-  deps.sessionsChanged();
-  return { session: fresh, prompt };
 }
 
 async function finish(
   deps: RunDependencies,
-  frame: Frame,
+  frame: Frame & { readonly requestsBefore: number },
   result: {
     verdict: Verdict;
     door: GatewayDoor;
     startedAt: number;
   },
 ): Promise<void> {
-  const { run, session, agent, claim, plan, log } = frame;
+  const { run, session, agent, claim, plan, log, requestsBefore } = frame;
   const { verdict, door, startedAt } = result;
   // Counted by the gateway, not told by the CLI: an agent with a shell could speak in its place.
-  const { tokens, usd } = door.meter();
+  const { tokens, usd, requests, contextTokens } = door.meter();
   const endedAt = deps.now();
   await deps.store.runs.end({
     id: run,
@@ -188,9 +205,10 @@ async function finish(
     session: {
       ...session,
       updatedAt: endedAt,
-      resumes: session.resumes + (plan.kind === "start" ? 0 : 1),
+      resumes: session.resumes + (isResumed(plan) && session.sessionId === plan.sessionId ? 1 : 0),
       usdTotal: session.usdTotal + usd,
     },
+    ...(requests > requestsBefore ? { contextTokens } : {}),
   });
   deps.sessionsChanged();
   const { skill } = claim.order;

@@ -38,16 +38,16 @@ export function composePrompt(input: PromptInput): string {
   const context: RenderContext = input;
   const parts = [headLine({ order, item: snapshot.item, run, resumed })];
   if (skillText !== null) parts.push(skillText);
-  if (input.handOver !== null) {
-    const text = quote(context, "hand-over", order.agent, input.handOver);
-    parts.push(`## What your earlier conversation left for you\n${text}`);
-  }
   if (finding !== null) parts.push(`## Your last run\n${finding}`);
   parts.push(`## Where you stand\n${input.workspace}\nWhy you were called: ${order.reason}.`);
   if (input.setupFailure !== null) {
     parts.push(
       `## The set-up command failed\n${quote(context, "output", "setup", input.setupFailure)}`,
     );
+  }
+  if (input.handOver !== null) {
+    const text = quote(context, "hand-over", order.agent, input.handOver);
+    parts.push(`## What your earlier conversation left for you\n${text}`);
   }
   const acts = input.parts.filter(({ kind }) => kind === "act");
   const others = input.parts.filter(({ kind }) => kind !== "act");

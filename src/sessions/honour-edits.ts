@@ -25,6 +25,7 @@ interface Report {
  * deletion only if it stood in the file, an unknown line is an addition; everything else is our own
  * older copy. An edited line counts as it stands: session id, tainted, resumes and times; what it
  * leaves out stays. Another session id begins with a cost of 0, as nobody knows what it has cost.
+ * Taint that the file never showed (a kill came first) stays: nobody can have taken that away.
  * An added line is tainted unless it says otherwise. `now` is epoch ms. Resolves with the number of
  * changes.
  */
@@ -79,17 +80,21 @@ function judgeLine(entry: SessionLine, line: FileLine, now: number): Verdict {
   const digest = digestLine(formatLine(edited));
   if (digest === written || digest === writing) return observed(entry, digest);
   if (session === null) return add(edited);
-  if (digest === digestLine(formatLine(session))) return observed(entry, digest);
+  const ours = digestLine(formatLine(session));
+  if (digest === ours) return observed(entry, digest);
   const wasNeverThere = written === null && (writing === null || writing === "");
   if (wasNeverThere) {
     const message =
       "a line of sessions.json differs from a session it has never shown; the database holds";
     return { ...observed(entry, digest), report: say(message, session) };
   }
+  const wasShown = ours === written || ours === writing;
+  const tainted = edited.tainted || (session.tainted && !wasShown);
+  const next = { ...edited, tainted };
   return {
-    seen: { key, written: digest, change: { kind: "put", session: edited } },
-    report: say("a session was changed by hand in sessions.json", edited, {
-      changed: changesOf(session, edited),
+    seen: { key, written: digest, change: { kind: "put", session: next } },
+    report: say("a session was changed by hand in sessions.json", next, {
+      changed: changesOf(session, next),
     }),
   };
 }

@@ -8,6 +8,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0001_tables": { up: (db) => runAll(db, FIRST_TABLES) },
   "0002_session_lines": { up: (db) => runAll(db, SESSION_LINES) },
   "0003_run_seen": { up: (db) => runAll(db, RUN_SEEN) },
+  "0004_conversations": { up: (db) => runAll(db, CONVERSATIONS) },
 };
 
 /**
@@ -240,4 +241,49 @@ const SESSION_LINES: readonly string[] = [
 /** Kept apart from `run`: it is large, and only the next run of the session reads it. */
 const RUN_SEEN: readonly string[] = [
   `create table run_seen (run text primary key references run (id), seen_json text not null) strict, without rowid`,
+];
+
+/**
+ * One row for each conversation there ever was: why it began and why it is no longer the session's.
+ * The triggers see every write, whoever does it; what knows a better reason writes that before. An
+ * end that nobody names is stamped with the database's own clock, as a trigger is told no time.
+ */
+const CONVERSATIONS: readonly string[] = [
+  `create table conversation (
+    seq integer primary key autoincrement,
+    key text not null,
+    session text not null,
+    why text not null,
+    started_at integer not null,
+    last_seen_at integer not null,
+    context_tokens integer not null default 0,
+    hand_over text,
+    ended_at integer,
+    ended_why text,
+    check ((ended_at is null) = (ended_why is null))
+  ) strict`,
+  `create index conversation_session on conversation (key, session)`,
+  `insert into conversation (key, session, why, started_at, last_seen_at)
+    select key, session_id, 'first', created_at, updated_at from session`,
+  `create trigger conversation_inserted after insert on session begin
+    insert into conversation (key, session, why, started_at, last_seen_at)
+    values (new.key, new.session_id, 'first', new.created_at, new.updated_at);
+  end`,
+  `create trigger conversation_replaced after update of session_id on session
+  when old.session_id <> new.session_id begin
+    update conversation set
+      last_seen_at = old.updated_at,
+      ended_at = coalesce(ended_at, cast(unixepoch('subsec') * 1000 as integer)),
+      ended_why = coalesce(ended_why, 'by_hand')
+    where key = old.key and session = old.session_id and ended_at is null;
+    insert into conversation (key, session, why, started_at, last_seen_at)
+    values (new.key, new.session_id, 'by_hand', new.created_at, new.updated_at);
+  end`,
+  `create trigger conversation_deleted after delete on session begin
+    update conversation set
+      last_seen_at = old.updated_at,
+      ended_at = cast(unixepoch('subsec') * 1000 as integer),
+      ended_why = 'removed'
+    where key = old.key and session = old.session_id and ended_at is null;
+  end`,
 ];

@@ -4,6 +4,7 @@ import { Kysely } from "kysely";
 import { type Store, StoreFailure } from "../ports/store.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import type { StoreContext, Warn } from "./context.ts";
+import { createConversations } from "./conversations.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createEffects } from "./effects.ts";
 import { createItems } from "./items.ts";
@@ -53,6 +54,7 @@ export async function openStore(options: {
     },
     pulls: createPulls(context),
     sessions: { ...sessions, lines: createSessionLines(context) },
+    conversations: createConversations(context),
     runs: createRuns(context),
     effects: createEffects(context),
     ledger: createLedger(context),

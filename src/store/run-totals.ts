@@ -1,5 +1,6 @@
+import { sql } from "kysely";
 import type { Outcome } from "../domain/ledger.ts";
-import type { RunStore } from "../ports/store.ts";
+import type { RunStore, Spent } from "../ports/store.ts";
 import type { Executor, Warn } from "./context.ts";
 import { toRunView } from "./run-rows.ts";
 
@@ -22,6 +23,46 @@ export async function countRuns(db: Executor): ReturnType<RunStore["totals"]> {
     parked: sum((outcome) => outcome === "parked"),
     active: sum((outcome) => outcome === null),
   };
+}
+
+/** What all runs have used, by agent, and by the UTC day on which they ended (the newest `days` of them). */
+export async function sumSpent(db: Executor, days: number): ReturnType<RunStore["spent"]> {
+  const sums = sql`count(*) as runs, coalesce(sum(usd), 0.0) as usd,
+    coalesce(sum(tokens_input), 0) as input, coalesce(sum(tokens_output), 0) as output,
+    coalesce(sum(tokens_cache_read), 0) as cache_read,
+    coalesce(sum(tokens_cache_write), 0) as cache_write`;
+  const all = await sql<SpentColumns>`select ${sums} from run`.execute(db);
+  const agents = await sql<SpentColumns & { agent: string }>`
+    select agent, ${sums} from run group by agent order by agent`.execute(db);
+  const byDay = await sql<SpentColumns & { day: string }>`
+    select strftime('%Y-%m-%d', ended_at / 1000, 'unixepoch') as day, ${sums} from run
+    where ended_at is not null group by day order by day desc limit ${days}`.execute(db);
+  const [total] = all.rows;
+  return {
+    all: total === undefined ? NOTHING_SPENT : toSpent(total),
+    agents: agents.rows.map((row) => ({ agent: row.agent, ...toSpent(row) })),
+    days: byDay.rows.map((row) => ({ day: row.day, ...toSpent(row) })),
+  };
+}
+
+interface SpentColumns {
+  readonly runs: number;
+  readonly usd: number;
+  readonly input: number;
+  readonly output: number;
+  readonly cache_read: number;
+  readonly cache_write: number;
+}
+
+const NOTHING_SPENT: Spent = {
+  runs: 0,
+  usd: 0,
+  tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+};
+
+function toSpent(row: SpentColumns): Spent {
+  const { runs, usd, input, output, cache_read: cacheRead, cache_write: cacheWrite } = row;
+  return { runs, usd, tokens: { input, output, cacheRead, cacheWrite } };
 }
 
 /** Runs without an end, oldest first. */

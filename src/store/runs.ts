@@ -1,10 +1,12 @@
+import type { TokenUsage } from "../ports/gateway.ts";
 import type { Claim, RunEnd, RunStart, RunStore, SessionRow } from "../ports/store.ts";
 import { StoreFailure } from "../ports/store.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
+import { endForBeginning, nameBeginning, sawContext } from "./conversations.ts";
 import { readJson, seenSchema } from "./json-columns.ts";
 import { holdsRun } from "./leases.ts";
 import { toRunView } from "./run-rows.ts";
-import { countRuns, listUnfinished } from "./run-totals.ts";
+import { countRuns, listUnfinished, sumSpent } from "./run-totals.ts";
 import { dropSession, putSessions } from "./sessions.ts";
 
 /** The runs: each is written when it starts and ended exactly once. */
@@ -28,7 +30,18 @@ export function createRuns(context: StoreContext): RunStore {
       await db.transaction().execute((tx) => recordPush(tx, { run, branch, sha, at: now() }));
     },
     async sessionChanged(run, session, told) {
-      await db.transaction().execute((tx) => changeSession(tx, run, { session, told }));
+      await db.transaction().execute((tx) => changeSession(tx, run, { session, told, at: now() }));
+    },
+    async metered(run, { usd, tokens }) {
+      await db
+        .updateTable("run")
+        .set({ usd, ...tokenColumns(tokens) })
+        .where("id", "=", run)
+        .where("ended_at", "is", null)
+        .execute();
+    },
+    async spent(days) {
+      return db.transaction().execute((tx) => sumSpent(tx, days));
     },
     async end(end) {
       await db.transaction().execute((tx) => endRun(tx, end));
@@ -108,7 +121,9 @@ async function startRun(
     .insertInto("run_seen")
     .values({ run: run.id, seen_json: JSON.stringify(run.seen) })
     .execute();
+  if (run.begins !== undefined) await endForBeginning(tx, run.session, run.begins, now);
   await putSessions(tx, [run.session]);
+  if (run.begins !== undefined) await nameBeginning(tx, run.session, run.begins);
   return attempt;
 }
 
@@ -148,8 +163,13 @@ async function recordPush(
 async function changeSession(
   tx: Executor,
   id: string,
-  { session, told }: { session: SessionRow; told: Pick<RunStart, "shown" | "seen"> },
+  change: {
+    session: SessionRow;
+    told: Pick<RunStart, "shown" | "seen" | "begins">;
+    at: number;
+  },
 ): Promise<void> {
+  const { session, told, at } = change;
   const run = await tx
     .updateTable("run")
     .set({
@@ -167,7 +187,10 @@ async function changeSession(
     .where("run", "=", id)
     .execute();
   await markTainted(tx, id, session);
-  if (!(await isOvertaken(tx, run))) await putSessions(tx, [session]);
+  if (await isOvertaken(tx, run)) return;
+  if (told.begins !== undefined) await endForBeginning(tx, session, told.begins, at);
+  await putSessions(tx, [session]);
+  if (told.begins !== undefined) await nameBeginning(tx, session, told.begins);
 }
 
 async function endRun(tx: Executor, end: RunEnd): Promise<void> {
@@ -177,11 +200,8 @@ async function endRun(tx: Executor, end: RunEnd): Promise<void> {
       ended_at: end.endedAt,
       outcome: end.outcome,
       reason: end.reason,
-      usd: end.usd,
-      tokens_input: end.tokens.input,
-      tokens_output: end.tokens.output,
-      tokens_cache_read: end.tokens.cacheRead,
-      tokens_cache_write: end.tokens.cacheWrite,
+      ...(end.usd === undefined ? {} : { usd: end.usd }),
+      ...(end.tokens === undefined ? {} : tokenColumns(end.tokens)),
     })
     .where("id", "=", end.id)
     .where("ended_at", "is", null)
@@ -193,7 +213,17 @@ async function endRun(tx: Executor, end: RunEnd): Promise<void> {
   if (await isOvertaken(tx, run)) return;
   if (end.session === null) await dropSession(tx, run.session_key);
   else await putSessions(tx, [end.session]);
+  if (end.session !== null && end.contextTokens !== undefined) {
+    await sawContext(tx, end.session, end.contextTokens);
+  }
 }
+
+const tokenColumns = ({ input, output, cacheRead, cacheWrite }: TokenUsage) => ({
+  tokens_input: input,
+  tokens_output: output,
+  tokens_cache_read: cacheRead,
+  tokens_cache_write: cacheWrite,
+});
 
 /** Once tainted, the work of a run stays so, even when its session is dropped or begun anew. */
 async function markTainted(tx: Executor, id: string, session: SessionRow): Promise<void> {

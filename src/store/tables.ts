@@ -1,7 +1,14 @@
 import type { Generated } from "kysely";
 import type { EffectRecord, Outcome } from "../domain/ledger.ts";
 import type { Skill } from "../domain/skill.ts";
-import type { DeliveryRecord, ItemState, MarkTarget, PauseScope } from "../ports/store.ts";
+import type {
+  DeliveryRecord,
+  ItemState,
+  MarkTarget,
+  PauseScope,
+  SessionDrop,
+  SessionStart,
+} from "../ports/store.ts";
 
 /**
  * The tables as Kysely sees them. Times are epoch milliseconds by the service's clock, truth values
@@ -20,6 +27,7 @@ export interface Tables {
   session_line: { key: string; written: string | null; writing: string | null };
   /** Sessions that have changed since their line was read. */
   session_stale: { key: string };
+  conversation: ConversationTable;
   run: RunTable;
   run_seen: RunSeenTable;
   effect: EffectTable;
@@ -110,6 +118,20 @@ export interface SessionColumns {
   resumes: number;
   tainted: number;
   usd_total: number;
+}
+
+/** One conversation of a session, see Conversation; the newest of a key and an id is the current one. */
+export interface ConversationTable {
+  seq: Generated<number>;
+  key: string;
+  session: string;
+  why: SessionStart;
+  started_at: number;
+  last_seen_at: Generated<number>;
+  context_tokens: Generated<number>;
+  hand_over: string | null;
+  ended_at: number | null;
+  ended_why: SessionDrop | null;
 }
 
 export interface RunTable {

@@ -23,6 +23,7 @@ const trace: QueryTrace = {
   retryAt: null,
   stderr: "",
   refusal: null,
+  broken: null,
 };
 const api = (apiStatus: number | null, text: string, more: Partial<LastResult> = {}) => ({
   result: { ...ok, isError: true, terminalReason: "api_error", apiStatus, text, ...more },

@@ -21,6 +21,7 @@ const request: AgentRequest = {
       tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
       usd: 0,
       requests: 0,
+      contextTokens: 0,
       retryAt: null,
     }),
     close: () => Promise.resolve(),

@@ -401,6 +401,7 @@ describe("an end", () => {
       tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
       usd: 0,
       requests: 0,
+      contextTokens: 0,
       retryAt: null,
     });
     const request = {

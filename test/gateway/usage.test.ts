@@ -82,10 +82,14 @@ describe("prices", () => {
     ["claude-opus-4-5-20251101", 5],
     ["claude-sonnet-5-5", 2],
     ["claude-haiku-4-5", 1],
-    ["another-model", 0],
-    ["", 0],
+    ["another-model", 8],
+    ["", 8],
   ])("of a million tokens of %s are %d USD", (model, usd) => {
     expect(priceOf(PRICES, model, million)).toBe(usd);
+  });
+
+  test("an empty table prices nothing", () => {
+    expect(priceOf({}, "claude-opus-5-5", million)).toBe(0);
   });
 
   test("the longest beginning counts", () => {

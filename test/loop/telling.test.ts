@@ -97,7 +97,6 @@ describe("items show names what is not built yet", () => {
     expect(out).toContain("nothing (not built: fix-checks)");
   }, 30_000);
 
-  // decide() names the reason of the first row that passes, and "not built" is not the first here.
   test("when somebody who may ask mentions an agent", async () => {
     await using world = await serviceWorld({
       ...ALONE,

@@ -93,23 +93,31 @@ test("__proto__ as a key is one more entry that is no session", async () => {
   expect(({} as Record<string, unknown>)["boss:acme/widgets#1"]).toBeUndefined();
 });
 
-test("a file is never imported into a database that has or had sessions", async () => {
+test("our own older copy is not imported into a database that had its sessions", async () => {
   await using world = await openSessionWorld();
   const store = await world.open();
   await setSession(store, aSession("boss", 1));
   await store.mirror.flush();
-  const stale = (await textOf(world.file)) ?? "";
 
-  await writeFile(world.file, JSON.stringify({ "boss:acme/widgets#99": ID }));
-  expect((await (await world.open()).table.all()).map((row) => row.number)).toEqual([1]);
+  // Kill -9 between the drop and the write of the mirror.
+  await dropSession(store, aSession("boss", 1).key);
 
-  // As after kill -9 between the drop and the write of the mirror.
-  const again = await world.open();
-  await dropSession(again, aSession("boss", 1).key);
-  await again.mirror.close();
-  await writeFile(world.file, stale);
-  expect(await (await world.open()).table.all()).toEqual([]);
+  expect(await (await world.openBeside()).table.all()).toEqual([]);
   expect(await textOf(world.file)).toBe('{"version":1,"sessions":[]}\n');
+});
+
+test("a thousand sessions are imported at once", async () => {
+  await using world = await openSessionWorld();
+  const keys = Array.from({ length: 1001 }, (_, index) => [`boss:acme/widgets#${index + 1}`, ID]);
+  await writeFile(world.file, JSON.stringify(Object.fromEntries(keys)));
+
+  const { table } = await world.open();
+
+  expect(await table.count()).toBe(1001);
+  expect(world.logged.at(-1)).toMatchObject({
+    message: "imported sessions.json",
+    fields: { count: 1001, skipped: 0 },
+  });
 });
 
 test("a file put there after a first start without sessions is still imported", async () => {

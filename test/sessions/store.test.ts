@@ -100,3 +100,47 @@ test("50 sets at the same time are all kept, in the database and in the mirror",
   const { sessions } = (await world.content()) as { sessions: unknown[] };
   expect(sessions).toHaveLength(50);
 });
+
+test("of sets of one turn a row the database refuses does not take its neighbours with it", async () => {
+  await using world = await openSessionWorld();
+  const { table } = await world.open();
+  const bad = aSession("boss", 2, { createdAt: 1.5 });
+
+  const results = await Promise.allSettled([
+    table.put(aSession("boss", 1)),
+    table.put(bad),
+    table.put(aSession("boss", 3)),
+  ]);
+
+  expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+  expect((await table.all()).map((row) => row.number)).toEqual([1, 3]);
+});
+
+test("of sets and drops of one turn the last one holds", async () => {
+  await using world = await openSessionWorld();
+  const store = await world.open();
+
+  await Promise.all([
+    setSession(store, aSession("boss", 1, { resumes: 1 })),
+    setSession(store, aSession("boss", 1, { resumes: 2 })),
+    setSession(store, aSession("boss", 2)),
+    dropSession(store, aSession("boss", 2).key),
+    setSession(store, aSession("boss", 3)),
+  ]);
+
+  const rows = await store.table.all();
+  expect(rows.map((row) => [row.number, row.resumes])).toEqual([
+    [1, 2],
+    [3, 0],
+  ]);
+});
+
+test("closing the database waits for the sets that were already asked for", async () => {
+  await using world = await openSessionWorld();
+  const set = setSession(await world.open(), aSession("boss", 1));
+
+  const { sessions } = await world.database.reopen();
+
+  await set;
+  expect(await sessions.count()).toBe(1);
+});

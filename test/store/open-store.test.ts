@@ -44,7 +44,9 @@ test("it is a write-ahead database with strict tables, made once", async () => {
     )
     .all();
   expect(loose).toEqual([]);
-  expect(other.query("select name from kysely_migration").all()).toHaveLength(1);
+  const done = other.query("select name from kysely_migration order by name").values().flat();
+  expect(done).toEqual([...new Set(done)]);
+  expect(done[0]).toBe("0001_tables");
   other.close();
   expect((await world.store.deliveries.list(10, null)).rows).toHaveLength(1);
 });

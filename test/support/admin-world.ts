@@ -52,6 +52,11 @@ export async function adminWorld(options: Partial<AdminOptions> = {}): Promise<A
         changed.push(`reset ${agent} ${repo} ${number}`);
         return agent === "busy" ? "running" : agent === "boss";
       },
+      resetItem: async ({ repo, number }) => {
+        changed.push(`reset item ${repo} ${number}`);
+        return number === 99 ? "running" : 2;
+      },
+      transcript: async ({ sessionId }) => (sessionId === "gone" ? null : `said in ${sessionId}`),
     },
     control: {
       pause: (scope) => change("pause", scope),

@@ -122,7 +122,9 @@ export async function serviceWorld(wish: Wish = {}): Promise<ServiceWorld> {
     sweepSeconds: 60,
     ...wish,
     respond: async (recorded) => {
-      const conversation = recorded.main ? readConversation(recorded) : null;
+      // A hand-over is asked for without any tools.
+      const isOurs = recorded.main || recorded.raw.includes("This conversation ends here");
+      const conversation = isOurs ? readConversation(recorded) : null;
       return conversation === null ? say("ok") : await talk(conversation);
     },
     onLog: (line) => {

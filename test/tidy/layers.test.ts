@@ -25,7 +25,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   sandbox: { imports: ["domain", "ports", "json"], packages: [NODE, "execa"] },
   gateway: { imports: ["domain", "ports", "json"], packages: [NODE, "zod", "bun"] },
-  store: { imports: ["domain", "ports", "json"], packages: [NODE, "zod", "kysely", "bun:sqlite"] },
+  store: {
+    imports: ["domain", "ports", "json"],
+    packages: [NODE, "zod", "kysely", "bun:sqlite", "bun:ffi"],
+  },
   intake: { imports: ["domain", "ports", "json"], packages: [NODE, "zod"] },
   work: { imports: ["domain", "ports", "json"], packages: [NODE] },
   sessions: { imports: ["domain", "ports", "json"], packages: [NODE, "zod"] },

@@ -1,0 +1,112 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { chmod, mkdir, mkdtemp, readdir, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { removeTree } from "../../src/git/remove-tree.ts";
+import { ITEM, workbench } from "./workbench.ts";
+
+let dir = "";
+beforeEach(async () => {
+  dir = await mkdtemp("/tmp/ch-tree-");
+});
+afterEach(async () => {
+  await Bun.$`chmod -R u+rwx ${dir}`.nothrow().quiet();
+  await Bun.$`rm -rf ${dir}`.nothrow().quiet();
+});
+
+/** Sixty directories in one another, 12,000 bytes of path: three times what the kernel takes. */
+async function deepTree(at: string): Promise<void> {
+  const made = 'my $n="d"x200; for (1..60) { mkdir $n or die $!; chdir $n or die $! } open(F,">f")';
+  await Bun.$`perl -e ${made}`.cwd(at).quiet();
+}
+
+describe("a tree that an agent has made", () => {
+  test("is removed with everything in it, and nothing behind its links", async () => {
+    const [tree, kept] = [join(dir, "tree"), join(dir, "kept")];
+    await mkdir(join(tree, "a/b"), { recursive: true });
+    await mkdir(kept);
+    await writeFile(join(kept, "file"), "x");
+    await deepTree(join(tree, "a"));
+    for (const at of ["link", "a/link", "a/b/link"]) await symlink(kept, join(tree, at));
+
+    await removeTree(tree);
+
+    expect(existsSync(tree)).toBe(false);
+    expect(await readdir(kept)).toEqual(["file"]);
+  });
+
+  test("may be a file, a link, or nothing", async () => {
+    await writeFile(join(dir, "file"), "x");
+    await symlink(dir, join(dir, "link"));
+
+    for (const name of ["file", "link", "nothing"]) await removeTree(join(dir, name));
+
+    expect(await readdir(dir)).toEqual([]);
+  });
+
+  // Whoever runs the tests may be root, whom no closed directory stops; then somebody else tries.
+  test("is removed, prepared and thrown away when its directories are closed", async () => {
+    await chmod(dir, 0o777);
+    const script = join(import.meta.dir, "closed-clone-in-child.ts");
+    const self = process.getuid?.() === 0 ? ["setpriv", "--reuid=4321", "--regid=4321"] : [];
+    const command = [...self, ...(self.length > 0 ? ["--clear-groups"] : []), process.execPath];
+
+    const child = Bun.spawn([...command, script], {
+      env: { PATH: "/usr/local/bin:/usr/bin:/bin", HOME: dir, TMPDIR: dir },
+      stderr: "pipe",
+    });
+    const [out, error] = await Promise.all([
+      new Response(child.stdout).text(),
+      new Response(child.stderr).text(),
+    ]);
+
+    expect({ error, ...JSON.parse(out || "{}") }).toEqual({
+      error: "",
+      fresh: [true, true, true],
+      files: false,
+      removed: 1,
+      trash: [],
+      home: false,
+    });
+  });
+});
+
+describe("a clone that git cannot clear", () => {
+  test("is thrown away and made anew, with its commits kept", async () => {
+    await using bench = await workbench();
+    const made = await bench.git.prepare(bench.order());
+    await Bun.$`git commit -q --allow-empty -m work`.cwd(made.path).quiet();
+    await deepTree(made.path);
+
+    const again = await bench.git.prepare(bench.order());
+
+    expect(again).toMatchObject({ path: made.path, headSha: made.headSha, fresh: true });
+    expect(again.kept).toStartWith("refs/claude-hooks/");
+    expect((await readdir(made.path)).sort()).toEqual([".git", ".gitignore", "README.md"]);
+    expect(bench.warnings.join()).toContain("made anew");
+    expect(await readdir(join(bench.stateDir, "work/.trash"))).toEqual([]);
+  });
+
+  test("control: one that can be cleared is made use of", async () => {
+    await using bench = await workbench();
+    const made = await bench.git.prepare(bench.order());
+    await mkdir(join(made.path, "node_modules"));
+    await writeFile(join(made.path, "node_modules/x"), "x");
+
+    const again = await bench.git.prepare(bench.order());
+
+    expect(again.fresh).toBe(false);
+    expect(existsSync(join(made.path, "node_modules/x"))).toBe(true);
+    expect(bench.warnings).toEqual([]);
+  });
+
+  test("is removed with its work item", async () => {
+    await using bench = await workbench();
+    const made = await bench.git.prepare(bench.order());
+    await deepTree(made.path);
+
+    expect(await bench.git.removeClones(ITEM)).toBe(1);
+    expect(existsSync(made.path)).toBe(false);
+    expect(await readdir(join(bench.stateDir, "work/.trash"))).toEqual([]);
+  });
+});
