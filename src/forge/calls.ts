@@ -36,7 +36,7 @@ export type Write = Pick<Request, "path" | "body"> & {
   readonly method: Exclude<Request["method"], "GET">;
 };
 
-export interface Page<T> {
+interface Page<T> {
   readonly rows: T[];
   readonly total: number | null;
   readonly hasNext: boolean | null;

@@ -8,7 +8,7 @@ import { repoPath } from "./paths.ts";
 import { createReader } from "./reader.ts";
 import { rowsOf, UserRow } from "./schema.ts";
 
-export interface ForgeAgent {
+interface ForgeAgent {
   /** Key in the configuration. */
   readonly name: string;
   readonly login: string;

@@ -15,7 +15,6 @@ const Text = z
 export const UserRow = z.object({ id: z.number().int(), login: z.string().min(1) });
 const OptionalUser = UserRow.nullish().transform((user) => user ?? null);
 
-export const RepositoryRow = z.object({ id: z.number().int(), full_name: z.string() });
 const LabelRow = z.object({ name: z.string() });
 
 /** Forgejo: modules/structs/issue.go. A pull request has `pull_request` set. */

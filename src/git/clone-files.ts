@@ -36,11 +36,7 @@ export async function openInside(root: string, relative: string): Promise<FileHa
 }
 
 /** @returns the text of a plain file below `root`, or null. @throws GitFailure when over `bytes`. */
-export async function readInside(
-  root: string,
-  relative: string,
-  bytes: number,
-): Promise<string | null> {
+async function readInside(root: string, relative: string, bytes: number): Promise<string | null> {
   const handle = await openInside(root, relative);
   if (handle === null) return null;
   try {

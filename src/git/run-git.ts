@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { GitFailure, type GitFailureKind } from "../ports/git.ts";
 
 /** One call of git. Arguments are an array and never pass a shell. */
-export interface GitCall {
+interface GitCall {
   readonly args: readonly string[];
   readonly cwd: string;
   /** Added to the clean environment, e.g. GIT_DIR. */
@@ -25,7 +25,7 @@ export interface GitRemote {
   readonly caFile: string | null;
 }
 
-export interface GitResult {
+interface GitResult {
   readonly exitCode: number;
   readonly stdout: string;
   readonly stderr: string;

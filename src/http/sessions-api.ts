@@ -23,35 +23,42 @@ export async function sessionsOut(rows: readonly SessionRow[], { store, now }: A
 export function addSessionReads(api: Hono, options: AdminOptions): void {
   const { store } = options;
   api.get(PATH, async (context) => {
-    const key = await keyOf(context.req.param(), options);
-    if (key === null) return context.json(WRONG_PATH, 400);
+    const place = await placeOf(context.req.param(), options);
+    if (place === null) return context.json(WRONG_PATH, 400);
+    const { key, words } = place;
     const history = await store.conversations.of(key, HISTORY_MAX);
     const row = await store.sessions.get(key);
     if (row === null && history.length === 0) {
-      return context.json({ error: "session not known" }, 404);
+      return context.json({ error: `${words} has no session` }, 404);
     }
     const [session] = row === null ? [] : await sessionsOut([row], options);
     return context.json({ key, ...session, history: history.map(conversationOut) });
   });
   api.get(`${PATH}/transcript`, async (context) => {
-    const key = await keyOf(context.req.param(), options);
-    if (key === null) return context.json(WRONG_PATH, 400);
+    const place = await placeOf(context.req.param(), options);
+    if (place === null) return context.json(WRONG_PATH, 400);
+    const { key, words } = place;
     const session = await store.sessions.get(key);
     const transcript = session === null ? null : await options.sessions.transcript(session);
     return session === null || transcript === null
-      ? context.json({ error: "no conversation of this session is kept" }, 404)
+      ? context.json({ error: `${words} has no conversation that is kept` }, 404)
       : context.json({ key, session_id: session.sessionId, transcript });
   });
 }
 
-async function keyOf(
+/** The key a path stands for, and its words for people; null for a path that names nothing. */
+async function placeOf(
   param: { agent: string; owner: string; repo: string; number: string },
   options: AdminOptions,
-): Promise<string | null> {
+): Promise<{ readonly key: string; readonly words: string } | null> {
   const agent = agentName.safeParse(param.agent);
   const given = readRef(param);
-  if (!agent.success || given === null || given.repo.split("/").some((part) => /^\.+$/.test(part)))
-    return null;
-  const item = await resolve(given, options);
-  return sessionKey(agent.data, item.repo, item.number);
+  if (!agent.success || given === null) return null;
+  // `.` and `..` pass as a name of a repository, but not in a key.
+  if (given.repo.split("/").some((part) => /^\.+$/.test(part))) return null;
+  const { repo, number } = await resolve(given, options);
+  return {
+    key: sessionKey(agent.data, repo, number),
+    words: `agent ${agent.data} on ${repo}#${number}`,
+  };
 }

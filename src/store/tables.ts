@@ -121,7 +121,7 @@ export interface SessionColumns {
 }
 
 /** One conversation of a session, see Conversation; the newest of a key and an id is the current one. */
-export interface ConversationTable {
+interface ConversationTable {
   seq: Generated<number>;
   key: string;
   session: string;
@@ -166,7 +166,7 @@ export interface RunTable {
   boot_id: string | null;
 }
 
-export interface RunSeenTable {
+interface RunSeenTable {
   run: string;
   seen_json: string;
 }

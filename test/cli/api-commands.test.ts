@@ -38,6 +38,24 @@ const SESSION = {
   updated_at: "2026-11-22T10:05:00.000Z",
   resumes: 2,
   tainted: true,
+  age_seconds: 90_000,
+  last_seen: "2026-11-22T10:05:00.000Z",
+  why: "resumes",
+  context_tokens: 4321,
+  tokens: { input: 1, output: 2, cache_read: 30, cache_write: 400 },
+  usd: 1.255,
+};
+const CONVERSATION = {
+  session_id: "0ld",
+  why: "first",
+  started_at: "2026-11-20T10:00:00.000Z",
+  last_seen: "2026-11-22T09:00:00.000Z",
+  ended_at: "2026-11-22T10:00:00.000Z",
+  ended_why: "age",
+  handed_over: false,
+  context_tokens: 99,
+  tokens: SESSION.tokens,
+  usd: 0.5,
 };
 const EFFECT = {
   id: 1,
@@ -86,6 +104,16 @@ const ANSWERS: Readonly<Record<string, unknown>> = {
   "GET /api/v1/runs/run-7": RUN,
   "GET /api/v1/sessions": { sessions: [SESSION], next: null },
   "GET /api/v1/deliveries": { deliveries: [DELIVERY], next: null },
+  "GET /api/v1/sessions/boss/acme/widgets/42": { ...SESSION, history: [CONVERSATION] },
+  "GET /api/v1/sessions/gone/acme/widgets/42": {
+    key: "gone:acme/widgets#42",
+    history: [{ ...CONVERSATION, ended_why: "reset" }],
+  },
+  "GET /api/v1/sessions/boss/acme/widgets/42/transcript": {
+    session_id: "5e55-1d",
+    transcript: "--- user\nHello\u001b[31m\n\tthere\u202e",
+  },
+  "POST /api/v1/items/acme/widgets/42/reset": { sessions: 2 },
   "POST /reset": { session: true },
   "POST /api/v1/pause": { paused: true, pauses: [] },
   "POST /api/v1/resume": { paused: false, pauses: [] },
@@ -139,9 +167,38 @@ const COMMANDS: readonly (readonly [string, string, unknown, readonly string[]])
   ["sessions list", "GET /api/v1/sessions", null, ["boss:acme/widgets#42  5e55-1d  2        yes"]],
   [
     "sessions show boss acme/widgets#42",
-    "GET /api/v1/items/acme/widgets/42",
+    "GET /api/v1/sessions/boss/acme/widgets/42",
     null,
-    ["id          5e55-1d", "resumes     2"],
+    [
+      "id             5e55-1d",
+      "began because  resumes",
+      "age            1 d",
+      "resumes        2",
+      "tainted        yes",
+      "context        4321",
+      "tokens         433",
+      "cost           $1.25",
+      "last seen      2026-11-22 10:05:00",
+      "2026-11-22 10:00:00  age",
+    ],
+  ],
+  [
+    "sessions show gone acme/widgets#42",
+    "GET /api/v1/sessions/gone/acme/widgets/42",
+    null,
+    ["dropped  2026-11-22 10:00:00", "because  reset"],
+  ],
+  [
+    "sessions show boss acme/widgets#42 --transcript",
+    "GET /api/v1/sessions/boss/acme/widgets/42/transcript",
+    null,
+    ["--- user\nHello[31m\n\tthere\n"],
+  ],
+  [
+    "items reset acme/widgets#42",
+    "POST /api/v1/items/acme/widgets/42/reset",
+    {},
+    ["forgot 2 sessions of acme/widgets#42"],
   ],
   [
     "sessions reset boss acme/widgets#42",
@@ -189,8 +246,7 @@ for (const [line, call, body, expected] of COMMANDS) {
     const end = await world.run([...line.split(" "), "--json"]);
 
     expect(end).toMatchObject({ code: 0, errors: "" });
-    const whole = ANSWERS[call];
-    expect(parseJson(end.out)).toEqual(line.startsWith("sessions show") ? SESSION : whole);
+    expect(parseJson(end.out)).toEqual(ANSWERS[call]);
   });
 }
 
@@ -206,6 +262,9 @@ const USAGE: readonly string[] = [
   "runs show",
   "sessions reset boss",
   "sessions reset boss 42",
+  "sessions show Boss acme/widgets#42",
+  "sessions show ../x acme/widgets#42",
+  "items reset acme/widgets",
   "pause a/b/c",
   "pause Boss!",
   "status --bogus",
@@ -259,7 +318,7 @@ test("an agent without a session is said, exit 1", async () => {
   const end = await world.run(["sessions", "show", "reviewer", "acme/widgets#42"]);
 
   expect(end).toMatchObject({ code: 1, out: "" });
-  expect(end.errors).toContain("agent reviewer has no session on acme/widgets#42");
+  expect(end.errors).toContain("the service answered 404");
 });
 
 test("another token than the service's is said, without showing it", async () => {

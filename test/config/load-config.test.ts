@@ -18,7 +18,12 @@ test("a small configuration gets every default", async () => {
   const { config, notices } = accepted(await load(fixtureDocument()));
 
   expect(notices).toEqual([]);
-  expect(config.forge).toEqual({ kind: "forgejo", url: "http://127.0.0.1:3000", ca: null, requestsPerSecond: 10 });
+  expect(config.forge).toEqual({
+    kind: "forgejo",
+    url: "http://127.0.0.1:3000",
+    ca: null,
+    requestsPerSecond: 10,
+  });
   expect(config.webhook.listen).toEqual({ host: "127.0.0.1", port: 8080 });
   expect(config.webhook.path).toBe("/webhook");
   expect(config.admin.listen).toEqual({ host: "127.0.0.1", port: 8081 });

@@ -8,7 +8,7 @@ import { commit, recordingLog, sh } from "../git/workbench.ts";
 
 export const REPO = "acme/widgets";
 const PEOPLE = ["ada", "boss", "reviewer", "code-lead", "outsider"] as const;
-export type Person = (typeof PEOPLE)[number];
+type Person = (typeof PEOPLE)[number];
 
 /** An embedded forge with acme/widgets, its people, and the client under test. */
 export interface Site extends AsyncDisposable {

@@ -1,7 +1,7 @@
 import { createForge, type ForgeClient, type ForgeOptions } from "../../src/forge/create-forge.ts";
 import { recordingLog } from "../git/workbench.ts";
 
-export interface Seen {
+interface Seen {
   readonly call: string;
   readonly body: unknown;
   readonly authorization: string | null;

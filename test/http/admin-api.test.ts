@@ -192,6 +192,12 @@ describe("lists", () => {
       updated_at: "2026-11-20T10:00:00.000Z",
       resumes: 1,
       tainted: false,
+      age_seconds: 0,
+      last_seen: "2026-11-20T10:00:00.000Z",
+      why: "first",
+      context_tokens: 0,
+      tokens: { input: 0, output: 0, cache_read: 0, cache_write: 0 },
+      usd: 0,
     } as never);
   });
 
@@ -279,6 +285,7 @@ describe("a work item", () => {
     ["acme/wid%2Fgets/42", 400],
     ["acme/widgets", 404],
     ["acme/widgets/42/park", 404],
+    ["acme/widgets/42/reset", 404],
   ])("at %s is %d", async (path, status) => {
     await using world = await adminWorld();
 

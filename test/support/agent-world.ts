@@ -29,7 +29,7 @@ export type RunWish = Partial<Omit<AgentRequest, "door">> & {
   readonly signal?: AbortSignal;
 };
 
-export interface RunSeen {
+interface RunSeen {
   readonly report: AgentReport;
   readonly events: readonly AgentEvent[];
   readonly calls: readonly ToolCall[];
