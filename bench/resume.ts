@@ -234,7 +234,10 @@ function printStory(name: string, costs: readonly Cost[]): void {
         .join("  "),
     );
   }
-  console.log(`  together: new ${sum(costs, "fresh")} B, ${sum(costs, "size")} B sent at first`);
+  const ms = costs.reduce((total, { run }) => total + run.ms, 0);
+  console.log(
+    `  together: new ${sum(costs, "fresh")} B of ${sum(costs, "size")} B sent at first, ${ms} ms in runs`,
+  );
 }
 
 /** The runs that could go on with a session: all but the first of each agent. */

@@ -11,13 +11,13 @@ const FEW = 10;
 const MANY = 100_000;
 const ROUNDS = 2;
 /** Longer than the second between two writes of the mirror, so that each round has at least one. */
-const ROUND_MS = 1300;
+const ROUND_MS = 1200;
 const CONCURRENT = 50;
 const CONCURRENT_TIMES = 30;
 const FLOOR_TIMES = 100;
 const TICK_MS = 1;
 const TOUCH_MS = 50;
-const WATCH_MS = 2200;
+const WATCH_MS = 1600;
 
 const ignore = (): void => undefined;
 const silent: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
@@ -151,6 +151,7 @@ async function timed(act: () => Promise<unknown>): Promise<number> {
   return performance.now() - begin;
 }
 
+/** The session of an issue as it is after one more run: the same conversation, used later. */
 function aSession(number: number): SessionRow {
   const now = Date.now();
   return {
@@ -158,10 +159,10 @@ function aSession(number: number): SessionRow {
     agent: "boss",
     repo: "acme/widgets",
     number,
-    sessionId: crypto.randomUUID(),
-    createdAt: now,
+    sessionId: `00000000-0000-4000-8000-${String(number).padStart(12, "0")}`,
+    createdAt: 0,
     updatedAt: now,
-    resumes: 0,
+    resumes: now % 20,
     tainted: false,
     usdTotal: 0,
   };

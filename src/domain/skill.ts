@@ -43,3 +43,13 @@ export const SKILL_TOOLS: Readonly<Record<Skill, readonly ToolName[]>> = {
   respond: ["reply", "ask_human"],
   merge: ["request_merge", "decline_merge", "reply", "ask_human"],
 };
+
+/**
+ * The tools an agent's sessions offer, whatever the skill of the run: a list that changed between two
+ * runs would stand in the middle of the request and break its unchanged prefix (measured with CLI
+ * 2.1.330). A tool that does not belong to the run's skill is refused when it is called.
+ */
+export function sessionTools(skills: readonly Skill[]): readonly ToolName[] {
+  const built = BUILT_SKILLS.filter((skill) => skills.includes(skill));
+  return [...new Set(built.flatMap((skill) => SKILL_TOOLS[skill]))];
+}

@@ -1,5 +1,5 @@
 import type { Park } from "../domain/ledger.ts";
-import { PROFILES, SKILL_TOOLS } from "../domain/skill.ts";
+import { PROFILES, SKILL_TOOLS, sessionTools } from "../domain/skill.ts";
 import type { AgentReport } from "../ports/agent.ts";
 import type { EgressDoor, GatewayDoor } from "../ports/gateway.ts";
 import type { SessionRow } from "../ports/store.ts";
@@ -146,7 +146,7 @@ async function askAgent(
       system: deps.prompts().system,
       prompt: ask.prompt,
       profile: effects === null ? "none" : PROFILES[order.skill],
-      tools: effects === null ? [] : SKILL_TOOLS[order.skill],
+      tools: effects === null ? [] : sessionTools(agent.skills),
       door,
       egressSocket: egress?.socket ?? null,
       read: settings.read,

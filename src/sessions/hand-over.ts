@@ -1,5 +1,5 @@
 /** The headings of a hand-over, in this order. */
-export const HAND_OVER_HEADINGS = ["Done", "Open", "Decisions", "Pitfalls"] as const;
+const HEADINGS = ["Done", "Open", "Decisions", "Pitfalls"] as const;
 
 const BYTES_MAX = 8_192;
 const CUT = "\n(cut)";
@@ -13,10 +13,10 @@ export function parseHandOver(answer: string): string | null {
   const lines = answer.replaceAll("\r\n", "\n").split("\n");
   const places: number[] = [];
   for (const [index, line] of lines.entries()) {
-    const wanted = HAND_OVER_HEADINGS[places.length];
+    const wanted = HEADINGS[places.length];
     if (wanted !== undefined && isHeading(line, wanted)) places.push(index);
   }
-  if (places.length < HAND_OVER_HEADINGS.length) return null;
+  if (places.length < HEADINGS.length) return null;
   return cut(lines.slice(places[0]).join("\n").trim());
 }
 

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFile } from "node:fs/promises";
 import PQueue from "p-queue";
+import type { Row } from "./row.ts";
 import {
   ANSWER,
   type History,
@@ -10,7 +11,7 @@ import {
   TASK,
   TASK_AGAIN,
 } from "./stage.ts";
-import { ROWS, type Row } from "./table.ts";
+import { ROWS } from "./table.ts";
 
 /** For a row that waits for its turn, too. */
 const PATIENCE_MS = 180_000;

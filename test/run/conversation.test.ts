@@ -12,6 +12,7 @@ const report = (end: AgentEnd): AgentReport => ({
 });
 const DONE: AgentEnd = { kind: "completed", text: "" };
 const LOST: AgentEnd = { kind: "session_lost" };
+const FULL: AgentEnd = { kind: "context_full", message: "prompt is too long" };
 const DIED: AgentEnd = { kind: "died", message: "killed" };
 const OPEN: Finding = { kind: "open", reason: "no_effect" };
 const GOOD: Finding = { kind: "fulfilled", outcome: "succeeded" };
@@ -67,6 +68,27 @@ test.each<Case>([
     ends: [LOST, LOST],
     findings: [OPEN, OPEN],
     asked: ["resume s1 full", "start s2 fresh"],
+  },
+  {
+    when: "the conversation is full: a new one begins, once",
+    resume: true,
+    ends: [FULL, FULL],
+    findings: [OPEN, OPEN],
+    asked: ["resume s1 full", "start s2 fresh"],
+  },
+  {
+    when: "the conversation is full but the forge shows its work",
+    resume: true,
+    ends: [FULL],
+    findings: [GOOD],
+    asked: ["resume s1 full"],
+  },
+  {
+    when: "a new conversation is full at once: another one would be, too",
+    resume: false,
+    ends: [FULL],
+    findings: [OPEN],
+    asked: ["start s1 full"],
   },
   {
     when: "a start reports a lost conversation",

@@ -1,11 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readConversation, say } from "../../demo/model/conversation.ts";
+import { readConversation, say, use } from "../../demo/model/conversation.ts";
 import type { RecordedRequest, Step } from "../../demo/model/endpoint.ts";
 import { REPO } from "../../demo/scenario/widgets.ts";
 import { forgeTool, IMPLEMENTING, type Talk } from "../support/model-steps.ts";
-import { type ServiceWorld, serviceWorld } from "../support/service-world.ts";
+import { MODEL_KEY, type ServiceWorld, serviceWorld } from "../support/service-world.ts";
 
 const ASK = forgeTool("ask_human", { question: "ss or nothing?" });
 const HAND_OVER = "## Done\nI read it.\n## Open\nAll.\n## Decisions\nß is ss.\n## Pitfalls\nNone.";
@@ -106,6 +106,7 @@ describe("a session that was resumed often enough", () => {
       const heard = readConversation(request);
       return heard !== null && isHandOver(heard);
     });
+    expect(asking).toBeDefined();
     expect(asking?.body.tools ?? []).toEqual([]);
     const session = await sessionOf(world);
     expect(session).toMatchObject({ session_id: ids[1], resumes: 0, why: "resumes" });
@@ -195,4 +196,82 @@ test("a conversation that the model takes no more is replaced in the same run, w
   const session = await sessionOf(world);
   expect(session.why).toBe("context_full");
   expect(session.history[1]).toMatchObject({ why: "first", ended_why: "context_full" });
+}, 40_000);
+
+describe("a tainted session", () => {
+  test.each([
+    ["taints the new one by what it hands over", say(HAND_OVER), true],
+    ["that hands nothing over taints nothing", say("No idea."), false],
+  ])(
+    "%s",
+    async (_, answer, tainted) => {
+      await using world = await serviceWorld(wish("{ resumes: 1 }"));
+      const { talk, work } = talker(answer);
+      world.script(talk);
+      await world.issue();
+      await world.line({ msg: "run ended", outcome: "asked" });
+      await world.settled(1);
+      await taint(world);
+      await world.comment("alice", 1, "Say more");
+      await world.until("a second question", async () => (await world.comments(1)).length === 3);
+      await world.settled(1);
+      expect((await sessionOf(world)).tainted).toBe(true);
+      work();
+      await world.comment("alice", 1, "Make it ss, please");
+      await world.line({ msg: "run ended", outcome: "succeeded" });
+
+      expect((await sessionOf(world)).tainted).toBe(tainted);
+    },
+    40_000,
+  );
+});
+
+/** By hand, while the service is stopped: no person without write access is needed for that. */
+async function taint(world: ServiceWorld): Promise<void> {
+  await world.kill();
+  const file = join(world.stateDir, "sessions.json");
+  const text = await readFile(file, "utf8");
+  await writeFile(file, text.replace('"tainted":false', '"tainted":true'));
+  await world.startAgain();
+}
+
+test("the commands show a conversation without secrets, and forget all sessions of a work item", async () => {
+  await using world = await serviceWorld(wish("{ resumes: 1 }"));
+  const { talk } = talker(say(HAND_OVER));
+  world.script((heard) => {
+    if (heard.calls.length > 0) return talk(heard);
+    return use("Bash", { command: `echo ${MODEL_KEY}; echo so` });
+  });
+  await world.issue();
+  await world.line({ msg: "run ended" });
+  await world.settled(1);
+
+  const shown = await world.cli("sessions", "show", "boss", `${REPO}#1`, "--transcript");
+  expect(shown).toMatchObject({ code: 0, errors: "" });
+  expect(shown.out).toContain("--- user");
+  expect(shown.out).toContain("claude-hooks: implement");
+  expect(shown.out).toContain('> Bash {"command":"echo [secret]; echo so"');
+  expect(shown.out).not.toContain(MODEL_KEY);
+
+  const reset = await world.cli("items", "reset", `${REPO}#1`);
+  expect(reset).toMatchObject({ code: 0, out: `forgot 1 session of ${REPO}#1\n` });
+  const after = await world.cli("sessions", "show", "boss", `${REPO}#1`);
+  expect(after.out).toMatch(/because +reset/);
+  const none = await world.cli("sessions", "show", "boss", `${REPO}#1`, "--transcript");
+  expect(none.code).toBe(1);
+  expect(none.errors).toContain("has no conversation that is kept");
+  await world.comment("alice", 1, "Go on");
+  await world.until("a new session", () => world.matching({ msg: "starting session" })[1]);
+  expect((await sessionOf(world)).why).toBe("reset");
+}, 40_000);
+
+test("a work item is not reset while a run of it is alive", async () => {
+  await using world = await serviceWorld(wish("{ resumes: 1 }"));
+  world.script(() => ({ hang: true }));
+  await world.issue();
+  await world.until("the model is asked", () => world.requests().length > 0);
+
+  const { status } = await world.admin("POST", `/api/v1/items/${REPO}/1/reset`, {});
+  expect(status).toBe(409);
+  expect((await world.cli("items", "reset", `${REPO}#1`)).errors).toContain("alive");
 }, 40_000);

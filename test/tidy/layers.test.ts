@@ -31,7 +31,7 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   },
   intake: { imports: ["domain", "ports", "json"], packages: [NODE, "zod"] },
   work: { imports: ["domain", "ports", "json"], packages: [NODE] },
-  sessions: { imports: ["domain", "ports", "json"], packages: [NODE, "zod"] },
+  sessions: { imports: ["domain", "ports", "json"], packages: [NODE, "zod", "diff"] },
   run: { imports: ["domain", "ports", "json", "sessions"], packages: [NODE, "execa"] },
   http: {
     imports: ["domain", "ports", "json", "config", "observe", "intake", "work", "sessions", "run"],
