@@ -1,8 +1,6 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { setTimeout as wait } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import packageFile from "../../package.json" with { type: "json" };
 import { createAgent } from "../agent/create-agent.ts";
@@ -10,7 +8,6 @@ import { readTranscript } from "../agent/read-transcript.ts";
 import { adminToken } from "../config/admin-token.ts";
 import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
 import type { Policy } from "../domain/policy.ts";
-import { digestOf } from "../domain/seen.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import { createForge } from "../forge/create-forge.ts";
 import { createEgress } from "../gateway/create-egress.ts";
@@ -26,8 +23,8 @@ import { createLog, standardError } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createRedactor } from "../observe/redactor.ts";
 import type { Log } from "../ports/observe.ts";
-import type { ItemRow, Page, SessionDrop, Store } from "../ports/store.ts";
-import type { AgentSettings, RepositorySettings, RunDependencies } from "../run/dependencies.ts";
+import type { SessionDrop } from "../ports/store.ts";
+import type { RunDependencies } from "../run/dependencies.ts";
 import { endOrphans } from "../run/end-orphans.ts";
 import { executeRun } from "../run/execute-run.ts";
 import { loadPromptFiles, type PromptFiles } from "../run/prompt-files.ts";
@@ -40,16 +37,16 @@ import type { WorkDependencies } from "../work/dependencies.ts";
 import { createWorkLoop } from "../work/loop.ts";
 import { oneAtATime } from "../work/one-at-a-time.ts";
 import { createSnapshotReader } from "../work/read-snapshot.ts";
-import { type SweepState, sweep } from "../work/sweep.ts";
+import type { SweepState } from "../work/sweep.ts";
+import { sweepForEver, untilSignal, withinShutdown } from "./lifecycle.ts";
+import { markAgain, noticeNewConfig, ownerOf } from "./look-again.ts";
 import { refuse } from "./refuse.ts";
+import { agentSettings, gitCredential, namedPolicies, repositorySettings } from "./settings.ts";
+import { makeSocketDir, writeServeFile } from "./state-files.ts";
 
 const EXIT_DONE = 0;
-const SHUTDOWN_MS_MAX = 18_000;
 const LISTEN_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
 const WAITING_REFRESH_MS = 200;
-const ITEMS_PAGE = 200;
-/** A unix socket's path holds less than 108 bytes; the names in this directory take up to 30. */
-const SOCKET_DIR_LENGTH_MAX = 70;
 const OWN_SKILLS = fileURLToPath(new URL("../../skills", import.meta.url));
 
 /**
@@ -346,129 +343,4 @@ async function run(config: Config, parts: Parts): Promise<number> {
   await open.disposeAsync();
   log.info("stopped");
   return EXIT_DONE;
-}
-
-async function makeSocketDir(stateDir: string): Promise<string> {
-  const own = join(stateDir, "run");
-  if (own.length > SOCKET_DIR_LENGTH_MAX) return await mkdtemp(join(tmpdir(), "claude-hooks-"));
-  await rm(own, { recursive: true, force: true });
-  await mkdir(own, { mode: 0o700 });
-  return own;
-}
-
-/** The token is the password; the user name does not matter to Forgejo and Gitea. */
-function gitCredential(config: Config, name: string | null): string | null {
-  const agent = config.agents.find((one) => one.name === name) ?? config.agents[0];
-  if (agent === undefined) return null;
-  const basic = Buffer.from(`${agent.login}:${agent.token.reveal()}`).toString("base64");
-  return `Authorization: Basic ${basic}`;
-}
-
-function namedPolicies(config: Config): readonly Policy[] {
-  return config.repositories.flatMap(({ pattern }) => {
-    const policy = pattern.endsWith("/*") ? null : policyFor(config, pattern);
-    return policy === null ? [] : [policy];
-  });
-}
-
-function repositorySettings(config: Config, repo: string): RepositorySettings | null {
-  const entry = repositoryFor(config, repo);
-  const policy = policyFor(config, repo);
-  if (entry === null || policy === null) return null;
-  const { setup, network, read } = entry;
-  return { policy, setup, network, read };
-}
-
-function agentSettings(config: Config, name: string): AgentSettings {
-  const agent = config.agents.find((one) => one.name === name);
-  if (agent === undefined) throw new Error(`no agent ${name} in the configuration`);
-  const { host } = new URL(config.forge.url);
-  const email = agent.git.email ?? `${agent.login}@noreply.${host.replace(/:\d+$/u, "")}`;
-  return { model: agent.model, identity: { name: agent.git.name, email } };
-}
-
-/** Marks every known item whose row says so, page by page. */
-async function markAgain(store: Store, isWanted: (row: ItemRow) => boolean): Promise<void> {
-  let before: string | null = null;
-  do {
-    const page: Page<ItemRow> = await store.work.items(ITEMS_PAGE, before);
-    const marks = page.rows.filter(isWanted).map(({ repo, number }) => ({
-      repo,
-      target: { kind: "number" as const, number },
-    }));
-    await store.work.mark(marks, true);
-    before = page.next;
-  } while (before !== null);
-}
-
-/** A changed configuration may decide otherwise: everything is looked at again, also what had ended long ago. */
-async function noticeNewConfig(store: Store, config: Config): Promise<void> {
-  const { agents, repositories, limits } = config.document;
-  const digest = digestOf(JSON.stringify({ agents, repositories, limits }));
-  if ((await store.meta.get("config")) === digest) return;
-  await store.meta.set("sweep:since", "0");
-  await markAgain(store, () => true);
-  await store.meta.set("config", digest);
-}
-
-/** The name under which this state directory holds leases: the same after every restart. */
-async function ownerOf(store: Store): Promise<string> {
-  const known = await store.meta.get("owner");
-  if (known !== null) return known;
-  const owner = randomUUID();
-  await store.meta.set("owner", owner);
-  return owner;
-}
-
-async function writeServeFile(path: string, value: object): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`;
-  await writeFile(temporary, `${JSON.stringify(value)}\n`, { mode: 0o600 });
-  await rename(temporary, path);
-}
-
-async function sweepForEver(options: {
-  deps: WorkDependencies;
-  everyMs: number;
-  signal: AbortSignal;
-  onState: (state: SweepState) => void;
-}): Promise<void> {
-  const { deps, everyMs, signal, onState } = options;
-  while (!signal.aborted) {
-    try {
-      onState((await sweep(deps)) ? "done" : "failed");
-    } catch (error) {
-      onState("failed");
-      deps.log.error("the sweep broke", { reason: String(error) });
-    }
-    try {
-      await wait(everyMs, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
-  }
-}
-
-/** Waits for the last runs, but not for ever: their processes end with ours. */
-async function withinShutdown(drained: Promise<unknown>, log: Log): Promise<void> {
-  const patience = new AbortController();
-  const late = wait(SHUTDOWN_MS_MAX, "late", { signal: patience.signal }).catch(() => "in time");
-  if ((await Promise.race([drained, late])) === "late") log.warn("not everything ended in time");
-  patience.abort();
-}
-
-/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
-async function untilSignal(log: Log): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const first = (): void => {
-      resolve();
-      const again = (): void => {
-        log.warn("stopping at once");
-        process.exit(1);
-      };
-      process.on("SIGTERM", again);
-      process.on("SIGINT", again);
-    };
-    process.once("SIGTERM", first);
-    process.once("SIGINT", first);
-  });
 }

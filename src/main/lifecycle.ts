@@ -1,0 +1,54 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { Log } from "../ports/observe.ts";
+import type { WorkDependencies } from "../work/dependencies.ts";
+import { type SweepState, sweep } from "../work/sweep.ts";
+
+const SHUTDOWN_MS_MAX = 18_000;
+
+/** Sweeps at once and then every `everyMs` until the signal; a sweep that breaks does not end it. */
+export async function sweepForEver(options: {
+  deps: WorkDependencies;
+  everyMs: number;
+  signal: AbortSignal;
+  onState: (state: SweepState) => void;
+}): Promise<void> {
+  const { deps, everyMs, signal, onState } = options;
+  while (!signal.aborted) {
+    try {
+      onState((await sweep(deps)) ? "done" : "failed");
+    } catch (error) {
+      onState("failed");
+      deps.log.error("the sweep broke", { reason: String(error) });
+    }
+    try {
+      await wait(everyMs, undefined, { signal });
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+  }
+}
+
+/** Waits for the last runs, but not for ever: their processes end with ours. */
+export async function withinShutdown(drained: Promise<unknown>, log: Log): Promise<void> {
+  const patience = new AbortController();
+  const late = wait(SHUTDOWN_MS_MAX, "late", { signal: patience.signal }).catch(() => "in time");
+  if ((await Promise.race([drained, late])) === "late") log.warn("not everything ended in time");
+  patience.abort();
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+export async function untilSignal(log: Log): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const first = (): void => {
+      resolve();
+      const again = (): void => {
+        log.warn("stopping at once");
+        process.exit(1);
+      };
+      process.on("SIGTERM", again);
+      process.on("SIGINT", again);
+    };
+    process.once("SIGTERM", first);
+    process.once("SIGINT", first);
+  });
+}
