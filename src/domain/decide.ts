@@ -1,4 +1,4 @@
-import type { Decision } from "./decision.ts";
+import { type Decision, isNotBuilt } from "./decision.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Policy } from "./policy.ts";
 import { addressReview } from "./rules/address-review.ts";
@@ -65,7 +65,7 @@ export function decide(state: {
     }
   }
   // What somebody waits for in vain is worth more than why another row does not hold.
-  const reason = reasons.find((text) => text.startsWith("not built: ")) ?? reasons[0];
+  const reason = reasons.find(isNotBuilt) ?? reasons[0];
   return parked ?? nothing(reason ?? "nobody asked for anything", lookAgainAt);
 }
 

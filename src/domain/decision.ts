@@ -40,3 +40,24 @@ export type Decision =
 
 /** Whether a living run may go on; `no` names what ended it. */
 export type GoOn = { readonly ok: true } | { readonly ok: false; readonly reason: string };
+
+const NOT_BUILT = "not built: ";
+const PAUSED = "paused";
+
+/** The reason of a row that holds although nobody can work on it yet. */
+export function notBuiltReason(skill: Skill): string {
+  return `${NOT_BUILT}${skill}`;
+}
+
+export function isNotBuilt(reason: string): boolean {
+  return reason.startsWith(NOT_BUILT);
+}
+
+/** The reason of a decision that waits for the end of a pause, of everything or of one agent. */
+export function pausedReason(agent: string | null): string {
+  return agent === null ? PAUSED : `${agent} is ${PAUSED}`;
+}
+
+export function isPaused(reason: string): boolean {
+  return reason === PAUSED || reason.endsWith(` is ${PAUSED}`);
+}

@@ -36,7 +36,7 @@ export interface RunRecord {
 
 /** A wait with a name: for a time, or (until null) for a person. */
 export interface Park {
-  /** The row it hides: a skill, or `all` for money and pause. */
+  /** The row it hides: a skill, or `all` for money and the number of runs. */
   readonly row: Skill | "all";
   readonly name: string;
   /** What it waits for and how to go on, one sentence for people; no counters, no times. */

@@ -6,16 +6,15 @@ import type { Snapshot } from "./snapshot.ts";
 
 /**
  * Whether a living run may go on. It may not when the issue or pull request was closed by others,
- * the agent was unassigned or its review request withdrawn, everything is paused, or, for review
- * and merge, the head is no longer the one given to it. What the run itself did never ends it:
- * `done` says that its effect on the forge is already made, which moves heads and removes requests.
+ * the agent was unassigned or its review request withdrawn, or, for review and merge, the head is no
+ * longer the one given to it. What the run itself did never ends it: `done` says that its effect on
+ * the forge is already made, which moves heads and removes requests.
  */
 export function mayGoOn(
   order: RunOrder,
-  state: { snapshot: Snapshot; policy: Policy; paused: boolean; done: boolean },
+  state: { snapshot: Snapshot; policy: Policy; done: boolean },
 ): GoOn {
   const { snapshot, policy } = state;
-  if (state.paused) return no("paused");
   const agent = policy.agents.find(({ name }) => name === order.agent);
   if (agent === undefined) return no(`${order.agent} is no longer configured`);
   const { pull } = snapshot;

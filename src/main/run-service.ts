@@ -7,6 +7,7 @@ import { createAgent } from "../agent/create-agent.ts";
 import { readTranscript } from "../agent/read-transcript.ts";
 import { adminToken } from "../config/admin-token.ts";
 import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
+import { isPaused } from "../domain/decision.ts";
 import type { Policy } from "../domain/policy.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import { createForge } from "../forge/create-forge.ts";
@@ -305,7 +306,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
       resume: async (scope) => {
         await store.work.pause(scope, false);
         // What was decided while paused is asked again now, not at the next sweep.
-        await markAgain(store, ({ reason }) => reason.endsWith("paused"));
+        await markAgain(store, ({ reason }) => isPaused(reason));
       },
     },
     status: () => ({ deliveries: deliveries.counts() }),
@@ -339,6 +340,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   log.info("stopping");
   shutdown.abort();
   await withinShutdown(Promise.all([loop.drain(), sweeping]), log);
+  // Until here the intake went on: what comes in the last moment is sent away.
   closing = true;
   await open.disposeAsync();
   log.info("stopped");

@@ -18,7 +18,6 @@ export interface ConversationSteps {
 export interface ConversationEnd {
   readonly end: AgentEnd;
   readonly finding: Finding;
-  readonly sessionId: string;
 }
 
 /**
@@ -55,7 +54,7 @@ export async function converse(
       ask = { sessionId: ask.sessionId, resume: true, prompt: first.nudge(finding) };
       continue;
     }
-    return { end: report.end, finding, sessionId: ask.sessionId };
+    return { end: report.end, finding };
   }
 }
 

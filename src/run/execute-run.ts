@@ -61,7 +61,7 @@ async function prepare(
   const { item, order } = claim;
   const snapshot = await deps.readSnapshot(item);
   const { policy } = settings;
-  const answer = mayGoOn(order, { snapshot, policy, paused: false, done: false });
+  const answer = mayGoOn(order, { snapshot, policy, done: false });
   if (!answer.ok) return null;
   const run = deps.newId();
   const { signal } = watch;

@@ -72,10 +72,7 @@ interface Talking extends Frame {
 }
 
 /** Everything that is said in a run: the hand-over of a session that is rotated, then the work. */
-async function talk(
-  deps: RunDependencies,
-  frame: Talking,
-): Promise<Omit<ConversationEnd, "sessionId">> {
+async function talk(deps: RunDependencies, frame: Talking): Promise<ConversationEnd> {
   const { claim, run, plan, watch, log, current, door } = frame;
   const context = effectContext(deps, frame);
   const effects = createEffects(context);

@@ -106,7 +106,7 @@ export function watchRun(
       const snapshot = await deps.readSnapshot(claim.item);
       seenMark = mark;
       const { policy } = frame.settings;
-      const answer = mayGoOn(claim.order, { snapshot, policy, paused: false, done: isDone });
+      const answer = mayGoOn(claim.order, { snapshot, policy, done: isDone });
       if (!answer.ok) halt("cancelled", answer.reason);
     } catch (error) {
       const reason = error instanceof ForgeFailure ? error.message : String(error);

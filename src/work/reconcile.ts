@@ -1,5 +1,5 @@
 import { decide } from "../domain/decide.ts";
-import type { Decision } from "../domain/decision.ts";
+import { type Decision, isNotBuilt } from "../domain/decision.ts";
 import type { Ledger, Park } from "../domain/ledger.ts";
 import { agentOf } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
@@ -89,9 +89,7 @@ async function outcomeOf(
     case "nothing":
       return {
         ...common,
-        decision: decision.reason.startsWith("not built: ")
-          ? `nothing (${decision.reason})`
-          : "nothing",
+        decision: isNotBuilt(decision.reason) ? `nothing (${decision.reason})` : "nothing",
         reason: decision.reason,
         state: "idle",
         lookAgainAt: decision.lookAgainAt,

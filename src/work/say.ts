@@ -1,4 +1,5 @@
 import type { Decision, RunOrder } from "../domain/decision.ts";
+import { isOurs, withHiddenLine } from "../domain/hidden-line.ts";
 import type { Park } from "../domain/ledger.ts";
 import { agentOf } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
@@ -74,13 +75,9 @@ async function writeOnce(
 ): Promise<number> {
   const { item, agent, number, text, key } = comment;
   const actor = deps.forge.actor(agent);
-  const line = `<!-- claude-hooks:${key.replaceAll("--", "-%2D")} -->`;
   const written = await deps.forge.reader.comments(item.repo, number);
-  const login = actor.login.toLowerCase();
-  const found = written.find(
-    ({ author, body }) => author.login.toLowerCase() === login && body.includes(line),
-  );
-  return (found ?? (await actor.comment(item.repo, number, `${text}\n\n${line}`))).id;
+  const found = written.find((comment) => isOurs(comment, key, actor.login));
+  return (found ?? (await actor.comment(item.repo, number, withHiddenLine(text, key)))).id;
 }
 
 /** Something nice that is not worth failing for. */

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { chmod, mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
+import { mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { hasTranscript } from "../../src/agent/has-transcript.ts";
 
@@ -51,11 +51,8 @@ describe("a transcript", () => {
     expect(await hasTranscript(home, ID)).toBe(false);
   });
 
-  // Root may look everywhere.
-  test.skipIf(process.getuid?.() === 0)("is not there when it cannot be looked at", async () => {
-    await chmod(join(home, "projects"), 0);
-
-    expect(await hasTranscript(home, ID)).toBe(false);
-    await chmod(join(home, "projects"), 0o700);
+  test("is not there when it cannot be looked at", async () => {
+    // Too long a name is refused to root, too.
+    expect(await hasTranscript(join(home, "x".repeat(300)), ID)).toBe(false);
   });
 });

@@ -194,7 +194,7 @@ test("a run that is decided may go on in the same state: no order ends before it
       const decision = decideOn(snapshot, ledger);
       if (decision.kind !== "run") return;
       const policy = policyWith();
-      expect(mayGoOn(decision.order, { snapshot, policy, paused: false, done: false })).toEqual({
+      expect(mayGoOn(decision.order, { snapshot, policy, done: false })).toEqual({
         ok: true,
       });
     }),

@@ -31,7 +31,6 @@ interface Case {
   readonly when: string;
   readonly order: RunOrder;
   readonly snapshot?: Partial<Snapshot>;
-  readonly paused?: boolean;
   readonly done?: boolean;
   readonly answer: string;
 }
@@ -53,7 +52,6 @@ test.each<Case>([
     snapshot: { assignees: [] },
     answer: "boss was unassigned",
   },
-  { when: "everything is paused", order: ORDER, paused: true, answer: "paused" },
   {
     when: "the issue was closed although it has asked a question",
     order: ORDER,
@@ -132,11 +130,10 @@ test.each<Case>([
     snapshot: { assignees: [boss] },
     answer: "gone is no longer configured",
   },
-])("a living $order.skill when $when: $answer", ({ order, snapshot, paused, done, answer }) => {
+])("a living $order.skill when $when: $answer", ({ order, snapshot, done, answer }) => {
   const verdict = mayGoOn(order, {
     snapshot: snapshotWith(snapshot),
     policy: policyWith(),
-    paused: paused ?? false,
     done: done ?? false,
   });
 

@@ -228,8 +228,11 @@ describe("a tainted session", () => {
 
 /** By hand, while the service is stopped: no person without write access is needed for that. */
 async function taint(world: ServiceWorld): Promise<void> {
-  await world.kill();
   const file = join(world.stateDir, "sessions.json");
+  await world.until("the session in its mirror", async () =>
+    (await readFile(file, "utf8")).includes('"tainted":false'),
+  );
+  await world.kill();
   const text = await readFile(file, "utf8");
   await writeFile(file, text.replace('"tainted":false', '"tainted":true'));
   await world.startAgain();

@@ -1,4 +1,4 @@
-import type { Decision } from "../decision.ts";
+import { type Decision, pausedReason } from "../decision.ts";
 import type { Park } from "../ledger.ts";
 import { knewEverything } from "../texts.ts";
 import type { Situation } from "./row.ts";
@@ -10,7 +10,7 @@ export function limitsOf(situation: Situation): Decision | null {
   const { ledger, policy, now } = situation;
   const { limits } = policy;
   if (ledger.paused.all) {
-    return { kind: "nothing", reason: "paused", lookAgainAt: null };
+    return { kind: "nothing", reason: pausedReason(null), lookAgainAt: null };
   }
   // A wait for a person is counted anew each time: a comment or more money ends it.
   const held = ledger.parks.find(

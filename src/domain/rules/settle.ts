@@ -1,4 +1,4 @@
-import type { Decision, RunOrder } from "../decision.ts";
+import { type Decision, pausedReason, type RunOrder } from "../decision.ts";
 import type { RunRecord } from "../ledger.ts";
 import { isFulfilled, knewEverything, unreadComments } from "../texts.ts";
 import { isHeld } from "./limits.ts";
@@ -19,7 +19,7 @@ export function settle(asked: RunOrder, situation: Situation): Decision {
   if (done !== undefined) {
     return nothing(`${order.agent} has done that: ${order.skill} ${done.outcome}`);
   }
-  if (ledger.paused.agents.includes(order.agent)) return nothing(`${order.agent} is paused`);
+  if (ledger.paused.agents.includes(order.agent)) return nothing(pausedReason(order.agent));
   const park = ledger.parks.find((held) => held.row === order.skill && isHeld(held, now));
   if (park !== undefined && park.until !== null) return { kind: "park", park };
   const failed = same.filter((run) => hasFailed(run) && knewEverything(run, situation));

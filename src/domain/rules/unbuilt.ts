@@ -1,4 +1,5 @@
 import { checksOf } from "../checks.ts";
+import { notBuiltReason } from "../decision.ts";
 import { agentOf, isAssigned, mentions, stillHasWork } from "../people.ts";
 import type { PolicyAgent } from "../policy.ts";
 import { BUILT_SKILLS, type Skill } from "../skill.ts";
@@ -53,5 +54,5 @@ function activeAuthor({ snapshot, policy }: Situation): PolicyAgent | null {
 
 function notBuilt(skill: Skill, agent: PolicyAgent): Answer {
   if (BUILT_SKILLS.includes(skill) || !agent.skills.includes(skill)) return pass();
-  return pass(`not built: ${skill}`);
+  return pass(notBuiltReason(skill));
 }

@@ -1,6 +1,6 @@
 import type { ToolAnswer, ToolName } from "../../domain/tools.ts";
 import type { EffectContext } from "./context.ts";
-import { effectKey } from "./hidden-line.ts";
+import { effectKey } from "./effect-key.ts";
 
 /** What was found or made: the forge's id or number of it, and the line the model reads. */
 export interface Made {

@@ -1,8 +1,8 @@
+import { isOurs, withHiddenLine } from "../../domain/hidden-line.ts";
 import type { Pull } from "../../domain/snapshot.ts";
 import type { ToolAnswer, ToolInputs } from "../../domain/tools.ts";
 import type { EffectContext } from "./context.ts";
 import { findOrCreate, type Made } from "./find-or-create.ts";
-import { isOurs, withHiddenLine } from "./hidden-line.ts";
 import { pushWork } from "./push-work.ts";
 
 /** Pushes new commits, answers the threads in one COMMENT review, and asks the reviewers again. */

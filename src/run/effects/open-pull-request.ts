@@ -1,7 +1,7 @@
+import { isOurs, withHiddenLine } from "../../domain/hidden-line.ts";
 import type { ToolAnswer, ToolInputs } from "../../domain/tools.ts";
 import type { EffectContext } from "./context.ts";
 import { findOrCreate, type Made } from "./find-or-create.ts";
-import { isOurs, withHiddenLine } from "./hidden-line.ts";
 import { pushWork } from "./push-work.ts";
 
 /** Pushes the branch and opens the pull request of the issue, or finds the one that is there. */

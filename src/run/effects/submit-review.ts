@@ -1,10 +1,10 @@
+import { isOurs, withHiddenLine } from "../../domain/hidden-line.ts";
 import { agentOf } from "../../domain/people.ts";
 import type { Pull } from "../../domain/snapshot.ts";
 import type { ToolAnswer, ToolInputs } from "../../domain/tools.ts";
 import type { ReviewSubmission } from "../../ports/forge.ts";
 import type { EffectContext } from "./context.ts";
 import { findOrCreate, type Made, type Refused } from "./find-or-create.ts";
-import { isOurs, withHiddenLine } from "./hidden-line.ts";
 
 const EVENTS = {
   approve: "APPROVED",

@@ -1,7 +1,7 @@
+import { isOurs, withHiddenLine } from "../../domain/hidden-line.ts";
 import type { ToolAnswer, ToolName } from "../../domain/tools.ts";
 import type { EffectContext } from "./context.ts";
 import { findOrCreate } from "./find-or-create.ts";
-import { isOurs, withHiddenLine } from "./hidden-line.ts";
 
 /** Writes one comment where the conversation of this run takes place: the pull request, or before one the issue. */
 export async function writeComment(
