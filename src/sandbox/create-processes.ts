@@ -53,7 +53,10 @@ export function createProcesses(): Processes {
         const started = descendants(tree.map(({ pid }) => pid)).flatMap(
           (pid) => identify(pid) ?? [],
         );
-        const grown = started.filter(({ pid }) => tree.every((known) => known.pid !== pid));
+        // A zombie stays listed until its parent, which stands still, reaps it: it is no growth.
+        const grown = started.filter(
+          (one) => isAlive(one) && tree.every((known) => known.pid !== one.pid),
+        );
         tree = [...tree, ...grown].filter(isAlive);
         if (tree.length === 0) return;
         if (grown.length > 0) continue;

@@ -76,6 +76,23 @@ describe("the end", () => {
     expect(await pidsWith(`sleep\0${mark}`)).toEqual([]);
   });
 
+  test("takes a tree in which a child is a zombie that nobody reaps", async () => {
+    const child = Bun.spawn(["sh", "-c", "sleep 0.05 & exec sleep 60"], { stdout: "ignore" });
+    const tree = identityOf(child.pid);
+    const stateOfChild = async (): Promise<string> => {
+      const listed = Bun.spawn(["ps", "-o", "stat=", "--ppid", `${child.pid}`], { stdout: "pipe" });
+      return (await new Response(listed.stdout).text()).trim();
+    };
+    const deadline = performance.now() + 5_000;
+    while (!(await stateOfChild()).startsWith("Z")) {
+      if (performance.now() > deadline) throw new Error("no zombie appeared");
+    }
+
+    await processes.end(tree);
+
+    expect(processes.isAlive(tree)).toBe(false);
+  });
+
   test("takes everything in a jail, also what has detached itself", async () => {
     const dir = await mkdtemp("/tmp/ch-proc-");
     const [clone, home] = [join(dir, "clone"), join(dir, "home")];
