@@ -37,7 +37,7 @@ export async function executeRun(
   let park: Park | null = null;
   try {
     const frame = await prepare(deps, { claim, settings, agent, watch });
-    park = frame === null ? wait(deps, claim, OVERTAKEN) : await performRun(deps, frame);
+    park = frame === null ? wait(deps, claim, OVERTAKEN) : await endedInAnyCase(deps, frame);
   } catch (error) {
     const known = error instanceof ForgeFailure || error instanceof GitFailure;
     const reason = known ? `${error.name}: ${error.message}` : String(error);
@@ -49,6 +49,23 @@ export async function executeRun(
   } finally {
     await watch.end();
     await deps.store.work.settleRun(claim, { notBefore: null, park });
+  }
+}
+
+/** Performs the run; whatever breaks, also before Claude is asked, its row gets an end: one without would count as alive. */
+async function endedInAnyCase(deps: RunDependencies, frame: Frame): Promise<Park | null> {
+  try {
+    return await performRun(deps, frame);
+  } catch (error) {
+    // Changes nothing when the run has an end already.
+    await deps.store.runs.end({
+      id: frame.run,
+      endedAt: deps.now(),
+      outcome: "failed",
+      reason: "the service broke while carrying it out",
+      session: frame.session,
+    });
+    throw error;
   }
 }
 
