@@ -360,6 +360,53 @@ const shapes: readonly Case[] = [
   ],
 ];
 
+/** Each event type that concerns us, with the field that its payload cannot do without. */
+const NEEDED: Readonly<Record<string, string>> = {
+  issues: "issue",
+  issue_assign: "issue",
+  issue_label: "issue",
+  issue_milestone: "issue",
+  issue_comment: "issue",
+  pull_request_comment: "issue",
+  pull_request: "pull_request",
+  pull_request_assign: "pull_request",
+  pull_request_label: "pull_request",
+  pull_request_milestone: "pull_request",
+  pull_request_sync: "pull_request",
+  pull_request_review_request: "pull_request",
+  pull_request_review_approved: "pull_request",
+  pull_request_review_rejected: "pull_request",
+  pull_request_review_comment: "pull_request",
+  push: "ref",
+  create: "ref",
+  delete: "ref",
+  status: "sha",
+  workflow_run: "workflow_run",
+  action_run_success: "run",
+  action_run_failure: "run",
+  action_run_recover: "run",
+};
+
+const everyEvent: readonly Case[] = Object.entries(NEEDED).flatMap(([event, field]): Case[] => [
+  [`${event} without ${field}`, { event, body: payloadWithout(field) }, 400, field],
+  [`${event} with a list as ${field}`, { event, body: payloadWithout(field, []) }, 400, field],
+  [`${event} in another event's clothes`, { event, body: { action: "opened", x: 1 } }, 400],
+]);
+
+/** Everything any event needs but one field, which is left out or is something else. */
+function payloadWithout(field: string, instead?: unknown): object {
+  const numbered = { number: 42 };
+  const whole = {
+    ...issuePayload({ issue: numbered, pull_request: numbered }),
+    ref: "refs/heads/main",
+    ref_type: "branch",
+    sha: SHA,
+    workflow_run: { head_sha: SHA },
+    run: { commit_sha: SHA, repository: { full_name: "acme/widgets" } },
+  };
+  return { ...whole, [field]: instead };
+}
+
 function flipLast(hex: string): string {
   return hex.slice(0, -1) + (hex.endsWith("0") ? "1" : "0");
 }
@@ -412,6 +459,7 @@ for (const [group, cases] of Object.entries({
   paths,
   bodies,
   shapes,
+  everyEvent,
 })) {
   // Every row with all its four parts: a missing one would be taken for a callback.
   const rows = cases.map(([name, wish, status, says = ""]) => [name, wish, status, says] as const);
