@@ -1,5 +1,6 @@
 import type { RunOrder } from "../domain/decision.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import { withUnseenShown } from "../domain/unseen.ts";
 import type { CommitLine } from "../ports/git.ts";
 import type { DeltaPart } from "../sessions/delta.ts";
 import { quote, type RenderContext, renderPart } from "./render-part.ts";
@@ -42,7 +43,7 @@ export function composePrompt(input: PromptInput): string {
   parts.push(`## Where you stand\n${input.workspace}\nWhy you were called: ${order.reason}.`);
   if (input.setupFailure !== null) {
     parts.push(
-      `## The set-up command failed\n${quote(context, "output", "setup", input.setupFailure)}`,
+      `## The set-up command failed\n${quote(context, "output", "setup", withUnseenShown(input.setupFailure))}`,
     );
   }
   if (input.handOver !== null) {
@@ -57,12 +58,12 @@ export function composePrompt(input: PromptInput): string {
   }
   if (guide !== null) {
     parts.push(
-      `## The repository's guide (base branch)\n${quote(context, "guide", "repository", guide)}`,
+      `## The repository's guide (base branch)\n${quote(context, "guide", "repository", withUnseenShown(guide))}`,
     );
   }
   if (diff !== null) {
     parts.push(
-      `## Changes from ${diff.from} to ${diff.to}\n${quote(context, "diff", "git", diff.text)}`,
+      `## Changes from ${diff.from} to ${diff.to}\n${quote(context, "diff", "git", withUnseenShown(diff.text))}`,
     );
   }
   return parts.join("\n\n");

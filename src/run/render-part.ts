@@ -1,5 +1,7 @@
 import { isWriter } from "../domain/people.ts";
+import { shownLine, shownText } from "../domain/shown-text.ts";
 import type { Account, Act, Review, Snapshot } from "../domain/snapshot.ts";
+import { withUnseenShown } from "../domain/unseen.ts";
 import type { CommitLine } from "../ports/git.ts";
 import type { DeltaPart } from "../sessions/delta.ts";
 
@@ -21,32 +23,32 @@ export function renderPart(part: DeltaPart, context: RenderContext): string {
   switch (part.kind) {
     case "issue": {
       const what = snapshot.kind === "issue" ? "issue" : "pull request";
-      const text = `${oneLine(part.title)}\n\n${part.body}`;
+      const text = `${shownLine(part.title)}\n\n${shownText(part.body)}`;
       return `## The ${what} #${snapshot.item.number}\n${quote(context, what, signed(part.by, snapshot), text)}`;
     }
     case "pull": {
       const { pull } = part;
-      const text = `${oneLine(pull.title)}\n\n${pull.body}`;
-      return `## The pull request #${pull.number}\nBranch ${pull.headBranch} into ${pull.baseBranch}, head ${pull.headSha}.\n${quote(context, "pull request", signed(pull.author, snapshot), text)}`;
+      const text = `${shownLine(pull.title)}\n\n${shownText(pull.body)}`;
+      return `## The pull request #${pull.number}\nBranch ${shownLine(pull.headBranch)} into ${shownLine(pull.baseBranch)}, head ${pull.headSha}.\n${quote(context, "pull request", signed(pull.author, snapshot), text)}`;
     }
     case "edited": {
       const what = part.of === "issue" ? "issue" : "pull request";
-      return `## The ${part.what} of the ${what} was edited\n${quote(context, "edit", "the forge", part.patch)}`;
+      return `## The ${part.what} of the ${what} was edited\n${quote(context, "edit", "the forge", shownText(part.patch))}`;
     }
     case "base":
-      return `## The pull request now goes into ${oneLine(part.after)}, no longer into ${oneLine(part.before)}`;
+      return `## The pull request now goes into ${shownLine(part.after)}, no longer into ${shownLine(part.before)}`;
     case "head":
       return headMoved(part, context);
     case "comment": {
       const { id, number, author, body } = part.comment;
       const edited = part.edited ? " (edited)" : "";
-      return `## Comment ${id} on #${number}${edited}\n${quote(context, "comment", signed(author, snapshot), body)}`;
+      return `## Comment ${id} on #${number}${edited}\n${quote(context, "comment", signed(author, snapshot), shownText(body))}`;
     }
     case "review":
       return renderReview(part, context);
     case "check": {
       const { context: name, state, description } = part.check;
-      return `## Check ${oneLine(name)}: ${state}\n${quote(context, "check", "the forge", description)}`;
+      return `## Check ${shownLine(name)}: ${state}\n${quote(context, "check", "the forge", shownText(description))}`;
     }
     case "act":
       return `- ${actText(part.act)}`;
@@ -55,7 +57,7 @@ export function renderPart(part: DeltaPart, context: RenderContext): string {
 
 function headMoved(part: Extract<DeltaPart, { kind: "head" }>, context: RenderContext): string {
   const lines = context.commits.map(
-    ({ sha, author, subject }) => `${sha.slice(0, 10)} ${oneLine(author)}: ${oneLine(subject)}`,
+    ({ sha, author, subject }) => `${sha.slice(0, 10)} ${shownLine(author)}: ${shownLine(subject)}`,
   );
   const head = `## The head of the pull request is now ${part.after} (was ${part.before})`;
   return lines.length === 0
@@ -70,11 +72,12 @@ function renderReview(
   const { review, lines, edited } = part;
   const by = signed(review.author, context.snapshot);
   const head = `## Review ${review.id} of ${review.commitId}: ${review.author.login} ${verdictText(review)}${edited ? " (edited)" : ""}`;
-  const body = review.body === "" ? [] : [quote(context, "review", by, review.body)];
+  const body = review.body === "" ? [] : [quote(context, "review", by, shownText(review.body))];
   const remarks = lines.map((line) => {
-    const hunk = line.hunk === "" ? "" : `\n${quote(context, "hunk", "git", line.hunk)}`;
-    const place = `### Comment ${line.id} at ${oneLine(line.path)}:${line.line}`;
-    return `${place}\n${quote(context, "remark", by, line.body)}${hunk}`;
+    const hunk =
+      line.hunk === "" ? "" : `\n${quote(context, "hunk", "git", withUnseenShown(line.hunk))}`;
+    const place = `### Comment ${line.id} at ${shownLine(line.path)}:${line.line}`;
+    return `${place}\n${quote(context, "remark", by, shownText(line.body))}${hunk}`;
   });
   return [head, ...body, ...remarks].join("\n");
 }
@@ -104,7 +107,7 @@ function actText({ kind, actor, subject, label, number }: Act): string {
     review_requested: "asked for a review by",
     review_request_removed: "withdrew the review request of",
   }[kind];
-  return `${actor.login} ${what} ${oneLine(subject?.login ?? label ?? "")} (#${number})`;
+  return `${actor.login} ${what} ${shownLine(subject?.login ?? label ?? "")} (#${number})`;
 }
 
 /** Data between fences, cut at its limit; anything inside is no instruction. */
@@ -126,8 +129,4 @@ function cut(text: string): string {
   if (bytes <= TEXT_BYTES_MAX) return text;
   const kept = Buffer.from(text).subarray(0, TEXT_BYTES_MAX).toString("utf8");
   return `${kept}\n[cut: ${bytes - TEXT_BYTES_MAX} more bytes]`;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/[\r\n\u2028\u2029]+/gu, " ");
 }
