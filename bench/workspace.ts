@@ -1,0 +1,106 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { execa } from "execa";
+import { createGit } from "../src/git/create-git.ts";
+
+const FILES = 5000;
+const FILES_PER_DIRECTORY = 50;
+const ROUNDS = 5;
+/** Checkouts on a disk measure the disk (creating 5,000 files took 0.1 s here and 3.5 s there). */
+const MEMORY = "/dev/shm";
+
+/**
+ * A repository of 5,000 files: how long a run waits for its clone the first time (nothing there),
+ * for another work item (the cache is there), and when it goes on with its own clone after somebody
+ * pushed. In memory. Prints medians and ratios.
+ */
+async function main(): Promise<void> {
+  const dir = await mkdtemp(join(await base(), "claude-hooks-bench-"));
+  try {
+    const origin = await makeOrigin(dir);
+    const times = { cold: [] as number[], cached: [] as number[], warm: [] as number[] };
+    for (let round = 1; round <= ROUNDS; round += 1) {
+      const stateDir = join(dir, `state-${round}`);
+      await mkdir(stateDir);
+      const ignore = (): void => undefined;
+      const git = createGit({
+        stateDir,
+        remoteUrl: () => origin.bare,
+        credential: () => null,
+        now: Date.now,
+        log: { debug: ignore, info: ignore, warn: console.error, error: console.error },
+      });
+      const prepare = async (number: number, run: string): Promise<number> => {
+        const start = performance.now();
+        await git.prepare({
+          item: { repo: "acme/widgets", number },
+          agent: "boss",
+          base: "main",
+          branch: `boss/${number}`,
+          at: null,
+          identity: { name: "boss", email: "boss@example.org" },
+          run,
+        });
+        return performance.now() - start;
+      };
+      times.cold.push(await prepare(1, "a"));
+      times.cached.push(await prepare(2, "b"));
+      await origin.push(`round ${round}`);
+      times.warm.push(await prepare(1, "c"));
+    }
+    const cold = median(times.cold);
+    for (const [name, list] of Object.entries(times)) {
+      const p50 = median(list);
+      console.log(`${name.padEnd(7)} ${p50.toFixed(0)} ms, ${(p50 / cold).toFixed(2)} of cold`);
+    }
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+async function base(): Promise<string> {
+  const probe = await mkdtemp(join(MEMORY, "x-")).catch(() => null);
+  if (probe === null) return tmpdir();
+  await rm(probe, { recursive: true });
+  return MEMORY;
+}
+
+/** A bare repository and a person who pushes to it. */
+async function makeOrigin(dir: string) {
+  const bare = join(dir, "origin.git");
+  const person = join(dir, "person");
+  const env = {
+    GIT_AUTHOR_NAME: "alice",
+    GIT_AUTHOR_EMAIL: "alice@example.org",
+    GIT_COMMITTER_NAME: "alice",
+    GIT_COMMITTER_EMAIL: "alice@example.org",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+  };
+  const git = async (...args: string[]) => await execa("git", ["-C", person, ...args], { env });
+  await execa("git", ["init", "-q", "--bare", "-b", "main", bare]);
+  await execa("git", ["init", "-q", "-b", "main", person]);
+  for (let at = 0; at < FILES; at += 1) {
+    const folder = join(person, `part-${Math.floor(at / FILES_PER_DIRECTORY)}`);
+    if (at % FILES_PER_DIRECTORY === 0) await mkdir(folder);
+    await writeFile(join(folder, `file-${at}.ts`), `export const value${at} = ${at};\n`.repeat(20));
+  }
+  await git("add", "-A");
+  await git("commit", "-q", "-m", "Start");
+  await git("push", "-q", bare, "main");
+  return {
+    bare,
+    push: async (text: string): Promise<void> => {
+      await writeFile(join(person, "part-0", "note.txt"), text);
+      await git("add", "-A");
+      await git("commit", "-q", "-m", text);
+      await git("push", "-q", bare, "main");
+    },
+  };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
+}
+
+await main();
