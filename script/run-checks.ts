@@ -26,15 +26,33 @@ async function main(): Promise<number> {
       console.log(`✗ ${name}\n${output}`);
     }
   }
-  const tests = await runTests(process.argv.slice(2));
-  passed += tests.passed;
-  failed += tests.failed;
+  const args = process.argv.slice(2);
+  const legs = [await runTests(args)];
+  // The same tests of the store again: both databases have to keep the same promises.
+  if (args.length === 0)
+    legs.push(await runTests(await storeContract(), { STORE_ENGINE: "postgres" }));
+  for (const leg of legs) {
+    passed += leg.passed;
+    failed += leg.failed;
+  }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
 }
 
+/** Tests in test/store that are about one database only. */
+const ONE_ENGINE =
+  /\/(?:open-store|lock-state-dir|transcripts|postgres[a-z-]*|copy[a-z-]*)\.test\.ts$/u;
+
+async function storeContract(): Promise<readonly string[]> {
+  const files = await Array.fromAsync(new Bun.Glob("test/store/*.test.ts").scan("."));
+  return files.filter((file) => !ONE_ENGINE.test(file)).map((file) => `./${file}`);
+}
+
 /** Runs `bun test` with its own output and reads the counts from the report it writes. */
-async function runTests(args: readonly string[]): Promise<{ passed: number; failed: number }> {
+async function runTests(
+  args: readonly string[],
+  more: Readonly<Record<string, string>> = {},
+): Promise<{ passed: number; failed: number }> {
   const dir = await mkdtemp(join(tmpdir(), "claude-hooks-test-"));
   const report = join(dir, "report.xml");
   const command = [
@@ -44,7 +62,8 @@ async function runTests(args: readonly string[]): Promise<{ passed: number; fail
     "--reporter=junit",
     `--reporter-outfile=${report}`,
   ];
-  const child = Bun.spawn([...command, ...args], { stdout: "inherit", stderr: "inherit" });
+  const env = { ...process.env, ...more };
+  const child = Bun.spawn([...command, ...args], { env, stdout: "inherit", stderr: "inherit" });
   const exitCode = await child.exited;
   try {
     const { tests, failures, skipped } = countsIn(await readFile(report, "utf8"));

@@ -3,7 +3,9 @@ import { homedir } from "node:os";
 import packageFile from "../package.json" with { type: "json" };
 import { loadConfig } from "./config/load-config.ts";
 import { formatProblem } from "./config/problem.ts";
+import { checkStateDir } from "./main/check-state-dir.ts";
 import { refuse } from "./main/refuse.ts";
+import type { Replaced } from "./main/replaced.ts";
 import { lockStateDir } from "./store/lock-state-dir.ts";
 
 /**
@@ -14,8 +16,11 @@ import { lockStateDir } from "./store/lock-state-dir.ts";
 export async function serve(options: {
   readonly configPath?: string;
   readonly env: Record<string, string | undefined>;
+  readonly replaced?: Replaced;
 }): Promise<number> {
-  const { env } = options;
+  const { env, replaced = {} } = options;
+  // Whatever the service and its children make is for this user only.
+  process.umask(0o077);
   directForLoopback();
   const loaded = await loadConfig({
     explicitPath: options.configPath ?? null,
@@ -30,6 +35,8 @@ export async function serve(options: {
   const { config, notices } = loaded;
   const { stateDir } = config;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  const problem = checkStateDir(stateDir, process.getuid?.() ?? null);
+  if (problem !== null) return refuse([problem]);
   const lock = lockStateDir({
     stateDir,
     pid: process.pid,
@@ -40,7 +47,7 @@ export async function serve(options: {
   try {
     // Only now: loading all of the service takes longer than refusing to start.
     const { runService } = await import("./main/run-service.ts");
-    return await runService({ config, notices, env });
+    return await runService({ config, notices, env, replaced });
   } finally {
     lock.release();
   }

@@ -68,9 +68,16 @@ export function addRow(
   return row;
 }
 
-/** Notes every account that a text mentions as `@login` (asked for by issues/search?mentioned). */
+/**
+ * Notes every account that a text mentions as `@login`, outside of code, after a space, a bracket or
+ * the start (Forgejo: modules/references/references.go mentionPattern; asked for by
+ * issues/search?mentioned).
+ */
 export function noteMentions(forge: Forge, issue: Issue, text: string): void {
-  for (const match of text.matchAll(/(?<![\w/])@([A-Za-z0-9][A-Za-z0-9_.-]*)/g)) {
+  const plain = text
+    .replace(/^(`{3,}|~{3,})[\s\S]*?(?:^\1|$(?![\s\S]))/gm, " ")
+    .replace(/(`+)[\s\S]*?\1/g, " ");
+  for (const match of plain.matchAll(/(?<=^|[\s([*_~>|])@([A-Za-z0-9][A-Za-z0-9_.-]*)/gm)) {
     const login = (match[1] ?? "").replace(/[._-]+$/, "").toLowerCase();
     const account = forge.state.accounts.find((one) => one.login.toLowerCase() === login);
     if (account?.kind === "user") issue.mentioned.add(account.id);

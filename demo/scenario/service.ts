@@ -76,7 +76,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   };
 }
 
-async function writeConfig(options: ServiceOptions): Promise<string> {
+/** Writes the configuration and its secret files into `options.dir`; resolves with its path. */
+export async function writeConfig(options: ServiceOptions): Promise<string> {
   const { dir, tokens, model } = options;
   const secrets = join(dir, "secrets");
   const tools = join(dir, "tools");

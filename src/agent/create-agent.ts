@@ -1,12 +1,10 @@
 import { stat } from "node:fs/promises";
 import type { Agent, AgentEnd, AgentReport, AgentRequest } from "../ports/agent.ts";
 import type { Jail, Processes } from "../ports/jail.ts";
-import { clearRemains } from "./clear-remains.ts";
-import { dropTranscript } from "./drop-transcript.ts";
 import { findBinary } from "./find-binary.ts";
-import { hasTranscript } from "./has-transcript.ts";
-import { holdsPrompt } from "./holds-prompt.ts";
 import { runQuery } from "./run-query.ts";
+import type { TranscriptMirror } from "./transcript-mirror.ts";
+import { localTranscripts, type SharedTranscripts, sharedTranscripts } from "./transcripts.ts";
 
 /** What the agent adapter is built from. */
 export interface AgentOptions {
@@ -17,6 +15,8 @@ export interface AgentOptions {
   readonly binary?: string;
   /** How long a stopped CLI is given for each step, in milliseconds. */
   readonly grace?: { readonly interruptMs: number; readonly closeMs: number };
+  /** Where hosts share transcripts, their one source of truth; left out: the files are. */
+  readonly shared?: SharedTranscripts;
 }
 
 /** Measured with the CLI 2.1.330: interrupted after 1.1 s, gone 1.6 s after interrupt and close. */
@@ -24,18 +24,25 @@ const GRACE = { interruptMs: 3_000, closeMs: 5_000 };
 
 /** Runs Claude through the Agent SDK inside the jail. */
 export function createAgent(options: AgentOptions): Agent {
+  const { shared } = options;
+  const transcripts = shared === undefined ? localTranscripts() : sharedTranscripts(shared);
+  const { prepare, ...reads } = transcripts;
   return {
-    hasTranscript,
-    holdsPrompt,
-    dropTranscript,
+    ...reads,
     async run(request, listener, signal) {
       const binary = options.binary ?? findBinary();
       const problem = await obstacle(request, binary);
       if (problem !== null || binary === null) return notStarted(launchFailure(problem ?? ""));
       if (signal.aborted) return notStarted({ kind: "interrupted" });
-      if (!request.session.resume) await clearRemains(request.home, request.session.id);
+      let mirror: TranscriptMirror | null;
+      try {
+        mirror = await prepare(request);
+      } catch (error) {
+        const message = error instanceof Error ? error.message : String(error);
+        return notStarted({ kind: "wait", reason: "transcripts", message, retryAt: null });
+      }
       const context = { ...options, binary, grace: options.grace ?? GRACE };
-      return runQuery(context, { request, listener, signal });
+      return runQuery(context, { request, listener, signal, mirror });
     },
   };
 }

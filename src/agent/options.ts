@@ -1,7 +1,11 @@
-import type { McpSdkServerConfigWithInstance, Options } from "@anthropic-ai/claude-agent-sdk";
-import type { Profile } from "../domain/skill.ts";
+import type {
+  McpSdkServerConfigWithInstance,
+  Options,
+  SessionStore,
+} from "@anthropic-ai/claude-agent-sdk";
 import type { AgentRequest } from "../ports/agent.ts";
 import { FORGE_SERVER } from "./forge-server.ts";
+import { BUILT_IN, DISALLOWED } from "./tool-list.ts";
 
 /** What the options need besides the request: where things are for the CLI, and what it is given. */
 export interface OptionsContext {
@@ -10,21 +14,9 @@ export interface OptionsContext {
   readonly binary: string;
   readonly forge: McpSdkServerConfigWithInstance;
   readonly spawn: NonNullable<Options["spawnClaudeCodeProcess"]>;
+  /** Where hosts share transcripts: what takes each line of this one. */
+  readonly sessionStore: SessionStore | null;
 }
-
-/** The CLI's own tools of each profile; nothing else of its forty exists for the model. */
-const BUILT_IN: Readonly<Record<Profile, readonly string[]>> = {
-  author: ["Bash", "Read", "Edit", "Write", "Grep", "Glob"],
-  reader: ["Read", "Grep", "Glob"],
-  none: [],
-};
-
-/**
- * Never the same list twice over: a change of it breaks the whole cached prefix of a session
- * (measured), so it does not depend on the profile. It also blocks what `tools` only hides:
- * talking to other agents of this host, and reaching the web past the egress list.
- */
-const DISALLOWED = ["SendMessage", "ListAgents", "WebFetch", "WebSearch", "Agent", "Skill"];
 
 /**
  * Longer than anything the service keeps: it deletes transcripts itself, by its own configuration.
@@ -68,6 +60,10 @@ export function agentOptions(request: AgentRequest, context: OptionsContext): Op
     maxBudgetUsd: request.limits.usd,
     // Each delta is a sign of life for the stall watch.
     includePartialMessages: true,
+    // Every line as it is written: by default one append at the end of a turn, which a kill loses.
+    ...(context.sessionStore === null
+      ? {}
+      : { sessionStore: context.sessionStore, sessionStoreFlush: "eager" }),
   };
 }
 

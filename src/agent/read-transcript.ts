@@ -38,14 +38,24 @@ export async function readTranscript(
   const [file] = await transcriptFiles(home, sessionId);
   const raw = file === undefined ? null : await readEnd(file);
   if (raw === null) return null;
+  const text = await renderBackwards(raw.text.split("\n").toReversed(), redact);
+  return raw.isWhole || text.startsWith(LEFT_OUT) ? text : `${LEFT_OUT}${text}`;
+}
+
+/** The same of lines that come the newest first; of more than 32 MB the newest are read. */
+export async function renderBackwards(
+  lines: Iterable<string> | AsyncIterable<string>,
+  redact: (text: string) => string,
+): Promise<string> {
   const messages: string[] = [];
-  let bytes = 0;
-  let isWhole = raw.isWhole;
-  for (const line of raw.text.split("\n").toReversed()) {
+  let [read, bytes] = [0, 0];
+  let isWhole = true;
+  for await (const line of lines) {
+    read += line.length;
     const message = render(line, redact);
     if (message === null) continue;
     bytes += Buffer.byteLength(message) + 2;
-    if (bytes > TEXT_BYTES_MAX - LEFT_OUT.length) {
+    if (bytes > TEXT_BYTES_MAX - LEFT_OUT.length || read > READ_BYTES_MAX) {
       isWhole = false;
       break;
     }

@@ -7,6 +7,7 @@ import { createForgeServer } from "./forge-server.ts";
 import { type HeardResult, heardMessage } from "./heard-message.ts";
 import { agentOptions } from "./options.ts";
 import { type StartedProcess, startProcess } from "./start-process.ts";
+import type { TranscriptMirror } from "./transcript-mirror.ts";
 
 /** What every query shares. */
 export interface QueryContext {
@@ -22,6 +23,8 @@ export interface QueryCall {
   readonly request: AgentRequest;
   readonly listener: AgentListener;
   readonly signal: AbortSignal;
+  /** Where hosts share transcripts; it is closed when the process is gone. */
+  readonly mirror: TranscriptMirror | null;
 }
 
 /** What the stream has told so far. */
@@ -45,7 +48,7 @@ const DELTA_MS_MIN = 1_000;
  * results are possible: the last one counts), and nothing is returned while the process lives.
  */
 export async function runQuery(context: QueryContext, call: QueryCall): Promise<AgentReport> {
-  const { request, listener, signal } = call;
+  const { request, listener, signal, mirror } = call;
   const heard: Heard = {
     began: false,
     result: null,
@@ -78,6 +81,7 @@ export async function runQuery(context: QueryContext, call: QueryCall): Promise<
   signal.removeEventListener("abort", stop);
   await stopping;
   if (started !== null) await ended(started, context);
+  await mirror?.close();
   const end = classify({
     ...heard,
     thrown,
@@ -94,7 +98,7 @@ export async function runQuery(context: QueryContext, call: QueryCall): Promise<
 
 function startQuery(
   { jail, processes, binary }: QueryContext,
-  { request, listener }: QueryCall,
+  { request, listener, mirror }: QueryCall,
   onStart: (process: StartedProcess) => void,
 ): Query {
   const spec: JailSpec = {
@@ -112,6 +116,7 @@ function startQuery(
     inside: { ...inside, gatewayUrl },
     binary,
     forge: createForgeServer(request.tools, (call, id) => listener.call(call, id)),
+    sessionStore: mirror?.sessionStore ?? null,
     spawn(wanted) {
       const env = Object.fromEntries(
         Object.entries(wanted.env).flatMap(([name, value]) =>

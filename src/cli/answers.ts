@@ -116,14 +116,20 @@ const counts = z.record(z.string(), z.number()).default({});
 export const Status = z.looseObject({
   version: text,
   paused: z.boolean(),
+  paused_by_file: z.boolean().nullish(),
+  draining: z.boolean().nullish(),
   pauses: z.array(z.looseObject({ repo: text, agent: text })).default([]),
   deliveries: counts,
   runs: counts,
   queue: counts,
+  gates: z
+    .array(z.looseObject({ name: text, reason: text, attempt: number, retry_at: time }))
+    .default([]),
 });
 export type Status = z.output<typeof Status>;
 
 export const Reset = z.looseObject({ session: z.boolean() });
+export const Drain = z.looseObject({ active: z.number() });
 export const ItemReset = z.looseObject({ sessions: z.number() });
 
 /** The answer in the form a command prints; throws CliFailure when the service speaks another language. */

@@ -1,11 +1,17 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { type AdminApi, connect } from "./admin-api.ts";
-import type { CliContext, CommandSetting } from "./context.ts";
+import { type CliContext, CliFailure, type CommandSetting } from "./context.ts";
 import { toText } from "./text.ts";
 
 /** A command that is one call of the admin API: what to ask, and how to show the answer to people. */
 export interface ApiCall {
   readonly ask: (api: AdminApi) => Promise<unknown>;
+  /** What to do when the service could not be asked or did not do it; without it the command fails. */
+  readonly orElse?: (
+    context: CliContext,
+    configPath: string | undefined,
+    failure: CliFailure,
+  ) => Promise<unknown>;
   readonly show: (context: CliContext, answer: unknown) => void;
 }
 
@@ -26,13 +32,26 @@ export function asApiCommand(
       const args = all.slice(0, -2).map((arg) => (typeof arg === "string" ? arg : ""));
       const options: ApiOptions & Record<string, unknown> = command.optsWithGlobals();
       const call = callOf(args, options);
-      const answer = await call.ask(await connect(context, options.config));
+      const answer = await asked(call, context, options.config);
       if (options.json === true) {
         context.print(`${JSON.stringify(answer ?? {})}\n`);
         return;
       }
       call.show(context, answer);
     });
+}
+
+async function asked(
+  call: ApiCall,
+  context: CliContext,
+  configPath: string | undefined,
+): Promise<unknown> {
+  try {
+    return await call.ask(await connect(context, configPath));
+  } catch (error) {
+    if (call.orElse === undefined || !(error instanceof CliFailure)) throw error;
+    return await call.orElse(context, configPath, error);
+  }
 }
 
 /** Adds `--limit` and `--before`, which every list has. */

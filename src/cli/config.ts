@@ -21,7 +21,7 @@ export function addConfigCommands(program: Command, { context, exit }: CommandSe
     .option("--json", "print the result as JSON")
     .action(async () => {
       const options: Options = check.optsWithGlobals();
-      const result = await load(context, options);
+      const result = await withSessionNotices(await load(context, options));
       exit(result.ok ? EXIT_DONE : EXIT_USAGE);
       if (options.json === true) {
         context.print(`${JSON.stringify(checkResult(result))}\n`);
@@ -54,6 +54,14 @@ export function addConfigCommands(program: Command, { context, exit }: CommandSe
 
 async function load(context: CliContext, options: Options): Promise<ConfigResult> {
   return await loadConfig({ ...context, explicitPath: options.config ?? null });
+}
+
+/** Adds what the configuration changes for the sessions of its state directory. */
+async function withSessionNotices(result: ConfigResult): Promise<ConfigResult> {
+  if (!result.ok) return result;
+  // Loaded only here: it reads the service's database.
+  const { sessionNotices } = await import("../main/session-notices.ts");
+  return { ...result, notices: [...result.notices, ...sessionNotices(result.config)] };
 }
 
 function checkResult(result: ConfigResult): Readonly<Record<string, unknown>> {

@@ -9,7 +9,7 @@ import { styled } from "./style.ts";
 import { type Column, printFields, printTable } from "./table.ts";
 import { toText, toTime, toUsd } from "./text.ts";
 
-/** `items list|show|reset`: the board of work items, everything known of one, and its sessions forgotten. */
+/** `items list|show|park|continue|reset`: the board of work items, everything known of one, its runs held or let go, and its sessions forgotten. */
 export function addItemsCommands(program: Command, setting: CommandSetting): void {
   const items = program.command("items").description("work items");
   asApiCommand(
@@ -49,6 +49,24 @@ export function addItemsCommands(program: Command, setting: CommandSetting): voi
       },
     }),
   );
+  addHoldCommands(items, setting);
+}
+
+/** `park` and `continue`: an operator's word about one work item. */
+function addHoldCommands(items: Command, setting: CommandSetting): void {
+  for (const [verb, description, said] of [
+    ["park", "stop the runs of the work item until it is continued", "parked"],
+    ["continue", "let the work item go on, with its limits counted anew", "continued"],
+  ] as const) {
+    asApiCommand(
+      items.command(verb).description(description).argument("<owner/repo#n>"),
+      setting,
+      ([reference = ""]) => ({
+        ask: (api) => api.post(`${itemPath(parseItem(reference))}/${verb}`, {}),
+        show: (context) => context.print(`${said} ${reference}\n`),
+      }),
+    );
+  }
 }
 
 const ITEM_COLUMNS: readonly Column<Item>[] = [

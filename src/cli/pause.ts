@@ -1,8 +1,12 @@
+import { open } from "node:fs/promises";
+import { join } from "node:path";
 import type { Command } from "commander";
+import { readConfig } from "../config/read-config.ts";
+import { Drain, readAnswer } from "./answers.ts";
 import { asApiCommand } from "./api-command.ts";
-import { CliFailure, type CommandSetting, EXIT_USAGE } from "./context.ts";
+import { type CliContext, CliFailure, type CommandSetting, EXIT_USAGE } from "./context.ts";
 
-/** `pause [scope]` and `resume [scope]`: hold or let go the runs of everything, a repository or an agent. */
+/** `pause [scope]` and `resume [scope]`: hold or let go the runs of everything, a repository or an agent; `drain`. */
 export function addPauseCommands(program: Command, setting: CommandSetting): void {
   for (const [name, description, said] of [
     ["pause", "start no further runs (deliveries are still taken in)", "paused"],
@@ -18,11 +22,29 @@ export function addPauseCommands(program: Command, setting: CommandSetting): voi
         const body = scopeBody(scope);
         return {
           ask: (api) => api.post(`/api/v1/${name}`, body),
+          ...(name === "pause" && scope === "" && { orElse: pauseByFile }),
           show: (context) => context.print(`${said} ${scope === "" ? "everything" : scope}\n`),
         };
       },
     );
   }
+  addDrainCommand(program, setting);
+}
+
+function addDrainCommand(program: Command, setting: CommandSetting): void {
+  asApiCommand(
+    program
+      .command("drain")
+      .description("start no further runs and end the living ones, until a restart or `resume`"),
+    setting,
+    () => ({
+      ask: (api) => api.post("/api/v1/drain", {}),
+      show: (context, answer) => {
+        const { active } = readAnswer(Drain, answer);
+        context.print(active === 0 ? "drained\n" : `draining: ${active} still running\n`);
+      },
+    }),
+  );
 }
 
 function scopeBody(scope: string): Readonly<Record<string, string>> {
@@ -39,4 +61,29 @@ function scopeBody(scope: string): Readonly<Record<string, string>> {
     `${JSON.stringify(scope.slice(0, 100))} is neither owner/repo nor the name of an agent`,
     { exitCode: EXIT_USAGE },
   );
+}
+
+/**
+ * Pauses everything by the file that needs no service to answer: a running one looks at it twice a
+ * second, one that is started later at once. Throws CliFailure when it cannot be written.
+ */
+async function pauseByFile(
+  context: CliContext,
+  configPath: string | undefined,
+  failure: CliFailure,
+): Promise<unknown> {
+  const read = await readConfig({ ...context, explicitPath: configPath ?? null });
+  if (!read.ok) throw failure;
+  const file = join(read.value.stateDir, "paused");
+  try {
+    await (await open(file, "wx", 0o600)).close();
+  } catch (error) {
+    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
+    if (!isThere)
+      throw new CliFailure(`${failure.message}; and ${file} cannot be written: ${String(error)}`, {
+        cause: error,
+      });
+  }
+  context.printError(`${failure.message}\neverything is held by the file ${file} all the same\n`);
+  return { paused: true, pauses: [{ kind: "all" }] };
 }

@@ -1,9 +1,11 @@
 import { Command } from "commander";
+import { addAuditCommands } from "./audit.ts";
 import { addConfigCommands } from "./config.ts";
 import type { CliContext, CommandSetting } from "./context.ts";
 import { addDeliveriesCommands } from "./deliveries.ts";
 import { addDemoCommand } from "./demo.ts";
 import { addItemsCommands } from "./items.ts";
+import { addMigrateCommands } from "./migrate.ts";
 import { addPauseCommands } from "./pause.ts";
 import { addRunsCommands } from "./runs.ts";
 import { addServeCommand } from "./serve.ts";
@@ -35,6 +37,8 @@ export function createProgram(context: CliContext, exit: (code: number) => void)
   addDeliveriesCommands(program, setting);
   addPauseCommands(program, setting);
   addConfigCommands(program, setting);
+  addAuditCommands(program, setting);
+  addMigrateCommands(program, setting);
   addVersionCommand(program, setting);
   return program;
 }

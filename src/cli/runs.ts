@@ -1,11 +1,11 @@
 import type { Command } from "commander";
-import { Run, RunList, readAnswer } from "./answers.ts";
+import { Item, Run, RunList, readAnswer } from "./answers.ts";
 import { asApiCommand, pageQuery, printNext, withPages } from "./api-command.ts";
 import type { CliContext, CommandSetting } from "./context.ts";
 import { type Column, printFields, printTable } from "./table.ts";
 import { toText, toTime, toUsd } from "./text.ts";
 
-/** `runs list|show`. */
+/** `runs list|show|cancel|retry`. */
 export function addRunsCommands(program: Command, setting: CommandSetting): void {
   const runs = program.command("runs").description("runs of agents");
   asApiCommand(
@@ -26,6 +26,29 @@ export function addRunsCommands(program: Command, setting: CommandSetting): void
     ([id = ""]) => ({
       ask: (api) => api.get(`/api/v1/runs/${encodeURIComponent(id)}`),
       show: showRun,
+    }),
+  );
+  const path = (id: string, verb: string) => `/api/v1/runs/${encodeURIComponent(id)}/${verb}`;
+  asApiCommand(
+    runs
+      .command("cancel")
+      .description("stop a living run and hold its work item until somebody acts")
+      .argument("<id>"),
+    setting,
+    ([id = ""]) => ({ ask: (api) => api.post(path(id, "cancel"), {}), show: showRun }),
+  );
+  asApiCommand(
+    runs
+      .command("retry")
+      .description("let the work item of a run that did not succeed go on")
+      .argument("<id>"),
+    setting,
+    ([id = ""]) => ({
+      ask: (api) => api.post(path(id, "retry"), {}),
+      show: (context, answer) => {
+        const item = readAnswer(Item, answer);
+        context.print(`${toText(`${item.repo}#${item.number}`)} goes on\n`);
+      },
     }),
   );
 }

@@ -17,9 +17,11 @@ export function addStatusCommand(program: Command, setting: CommandSetting): voi
         printFields(context, [
           ["version", toText(status.version)],
           ["paused", pausedText(status)],
+          ["draining", toText(status.draining)],
           ["deliveries", countsText(status.deliveries)],
           ["runs", countsText(status.runs)],
           ["queue", countsText(status.queue)],
+          ["gates", gatesText(status)],
         ]);
       },
     }),
@@ -27,11 +29,22 @@ export function addStatusCommand(program: Command, setting: CommandSetting): voi
 }
 
 /** Everything, or the repositories and agents that are paused, or nothing. */
-function pausedText({ paused, pauses }: Status): string {
+function pausedText({ paused, paused_by_file, pauses }: Status): string {
   if (paused) {
-    return "everything";
+    return paused_by_file === true
+      ? "everything (by the file paused in the state directory)"
+      : "everything";
   }
   return pauses.map(({ repo, agent }) => toText(repo ?? agent)).join(", ") || "no";
+}
+
+/** Every closed gate: why, how often it was tried, and when it is tried again. */
+function gatesText({ gates }: Status): string {
+  const parts = gates.map(
+    ({ name, reason, attempt, retry_at }) =>
+      `${toText(name)} closed: ${toText(reason)}, attempt ${toText(attempt)}, again at ${toText(retry_at)}`,
+  );
+  return parts.join("; ") || "all open";
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

@@ -51,8 +51,11 @@ function checkNotBuilt({ document }: ConfigFile, refuse: Refuse): void {
   if (document.forge.kind === "github") {
     refuse(["forge", "kind"], "GitHub is not built yet; use forgejo or gitea");
   }
-  if (document.database !== null) {
-    refuse(["database"], "PostgreSQL is not built yet; write null for the embedded database");
+  if (document.database !== null && document.sandbox.mode === "none") {
+    refuse(
+      ["sandbox", "mode"],
+      "write bwrap: without walls an agent could reach the database that several hosts trust",
+    );
   }
 }
 

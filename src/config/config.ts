@@ -1,5 +1,6 @@
 import type { Limits, Policy, RepositoryPolicy } from "../domain/policy.ts";
 import type { Skill } from "../domain/skill.ts";
+import { databaseSecrets } from "./database.ts";
 import type { Listen } from "./listen.ts";
 import type { ConfigDocument } from "./schema.ts";
 import type { Secret } from "./secret.ts";
@@ -32,6 +33,8 @@ export interface Config {
       | { readonly kind: "missing"; readonly path: string };
     readonly hosts: readonly string[];
   };
+  /** Address of the PostgreSQL database; null: SQLite in the state directory. */
+  readonly database: Secret | null;
   readonly model: {
     /** Without a slash at its end; requests go to `<baseUrl>/v1/messages`. */
     readonly baseUrl: string;
@@ -71,13 +74,14 @@ export interface RepositoryConfig {
 
 /** What decisions look at, and the limits of the service around them. */
 export interface ServiceLimits extends Limits {
-  readonly tokensPerDay: number | null;
   readonly transcriptDays: number;
   readonly deliveryDays: number;
   readonly bodyBytes: number;
   /** Waiting deliveries above which the intake refuses. */
   readonly queue: number;
   readonly diskGb: number;
+  /** Of each repository; null: no limit of its own. */
+  readonly diskGbPerRepository: number | null;
 }
 
 /** The first entry that matches `owner/name`, in any case of letters, or null: not ours. */
@@ -111,6 +115,7 @@ export function secretsOf(config: Config): readonly Secret[] {
     ...config.webhook.secrets,
     ...(token.kind === "present" ? [token.secret] : []),
     config.model.credential.secret,
+    ...(config.database === null ? [] : databaseSecrets(config.database)),
     ...config.agents.map((agent) => agent.token),
   ];
 }

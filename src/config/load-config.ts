@@ -1,5 +1,6 @@
 import { checkDocument } from "./check-document.ts";
 import type { AgentConfig, Config, RepositoryConfig, ServiceLimits } from "./config.ts";
+import { databaseProblem } from "./database.ts";
 import type { ConfigPlace } from "./find-config.ts";
 import { parseListen } from "./listen.ts";
 import { notInForce } from "./not-in-force.ts";
@@ -7,7 +8,7 @@ import { type ConfigNotice, type ConfigProblem, formatKey } from "./problem.ts";
 import { type ConfigFile, type ConfigRefused, readConfig } from "./read-config.ts";
 import type { ConfigDocument } from "./schema.ts";
 import type { SecretReference } from "./schema-leaves.ts";
-import { readSecret, type Secret } from "./secret.ts";
+import { readSecret, Secret } from "./secret.ts";
 
 /** `uid`: of the process, or null where the system has none. */
 export interface LoadOptions extends ConfigPlace {
@@ -20,6 +21,8 @@ export type ConfigResult =
 
 const ANTHROPIC_API = "https://api.anthropic.com";
 const WEBHOOK_SECRET_BYTES_MIN = 8;
+/** Guesses with a bearer token are not counted: it must be out of reach of guessing. */
+const ADMIN_TOKEN_BYTES_MIN = 16;
 
 /**
  * Reads the configuration and everything it refers to (secrets, CA file) and judges it as a whole.
@@ -52,6 +55,7 @@ interface ReadSecrets {
   readonly webhook: readonly Secret[];
   readonly admin: Config["admin"]["token"] | null;
   readonly model: Config["model"]["credential"] | null;
+  readonly database: Config["database"];
   readonly agents: ReadonlyMap<string, Secret>;
 }
 
@@ -97,10 +101,28 @@ async function readSecrets(
     }
   }
   const admin = await readAdminToken(source, env, () =>
-    read(["admin", "token"], document.admin.token),
+    read(["admin", "token"], document.admin.token, ADMIN_TOKEN_BYTES_MIN),
   );
   const model = await readModel(document, (key, reference) => read(["model", key], reference));
-  return { webhook, agents, admin, model, problems, notices };
+  const database = await readDatabase(source, problems, (key) => read(["database"], key));
+  return { webhook, agents, admin, model, database, problems, notices };
+}
+
+/** The address of a database: in the file itself without a password, else wherever secrets are. */
+async function readDatabase(
+  { document, file, written }: ConfigFile,
+  problems: ConfigProblem[],
+  read: (reference: SecretReference) => Promise<Secret | null>,
+): Promise<Secret | null> {
+  const { database } = document;
+  if (database === null) return null;
+  const isInline = typeof database === "string";
+  const address = isInline ? new Secret(database, { file }) : await read(database);
+  const problem = address === null ? null : databaseProblem(address.reveal(), isInline);
+  if (problem !== null) {
+    problems.push({ key: "database", ...problem, line: written.lineOf(["database"]) });
+  }
+  return address;
 }
 
 /** A missing token file is no problem: it is created when the service starts. */
@@ -136,7 +158,9 @@ async function readModel(
 
 function build(
   source: ConfigFile,
-  secrets: { readonly [K in keyof ReadSecrets]: NonNullable<ReadSecrets[K]> },
+  secrets: Omit<ReadSecrets, "admin" | "model"> & {
+    readonly [K in "admin" | "model"]: NonNullable<ReadSecrets[K]>;
+  },
   ca: Config["forge"]["ca"],
 ): Config {
   const { document, path } = source;
@@ -164,6 +188,7 @@ function build(
       baseUrl: withoutSlash(document.model.base_url ?? ANTHROPIC_API),
       credential: secrets.model,
     },
+    database: secrets.database,
     agents: buildAgents(document, secrets.agents),
     repositories: document.repositories.map((entry) => buildRepository(entry, path)),
     limits: buildLimits(document.limits),
@@ -242,6 +267,7 @@ function buildLimits(limits: ConfigDocument["limits"]): ServiceLimits {
     bodyBytes: limits.body_bytes,
     queue: limits.queue,
     diskGb: limits.disk_gb,
+    diskGbPerRepository: limits.disk_gb_per_repository,
   };
 }
 

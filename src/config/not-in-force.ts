@@ -9,10 +9,6 @@ import type { ConfigDocument } from "./schema.ts";
 export const NOT_IN_FORCE: Readonly<Record<string, string>> = {
   "limits.check_rounds": "failing checks are not mended by agents yet",
   "limits.grace_hours": "what a finished work item left is removed at once",
-  "limits.tokens_per_day": "only money is limited per day",
-  "limits.transcript_days": "transcripts are kept until their work item is closed",
-  "limits.delivery_days": "deliveries are kept for good",
-  "limits.disk_gb": "the size of the state directory is not watched yet",
 };
 
 /** The notices for what the file (`written`: as parsed, without defaults) asks for in vain. */

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readFile, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, resolve } from "node:path";
 import { explainIssues } from "./explain-issues.ts";
 import { type ConfigPlace, findConfig } from "./find-config.ts";
@@ -39,7 +39,8 @@ export async function readConfig(place: ConfigPlace): Promise<ConfigFileResult> 
   const { file } = found;
   const bytes = await readBytes(file);
   if (typeof bytes === "string") {
-    const remedy = "make it readable for the user the service runs as";
+    const remedy =
+      "make it readable for the user the service runs as, and writable for nobody else";
     const problem = { key: "file", value: `not readable (${bytes})`, remedy, line: null };
     return { ok: false, file, problems: [problem] };
   }
@@ -74,6 +75,8 @@ function notFound(named: string | null, searched: readonly string[]): ConfigProb
 
 async function readBytes(file: string): Promise<Uint8Array | string> {
   try {
+    // It names commands that are run: whoever can write it is the service.
+    if (((await stat(file)).mode & 0o002) !== 0) return "everybody on this host can write it";
     return await readFile(file);
   } catch (error) {
     return error instanceof Error && "code" in error ? String(error.code) : String(error);

@@ -22,6 +22,27 @@ const PROTECTED_PATHS: readonly string[] = [
   "CLAUDE.md",
   "AGENTS.md",
   "CODEOWNERS",
+  "**/CODEOWNERS",
+  // What runs code on a person's machine when the branch is checked out there.
+  ".gitmodules",
+  ".gitattributes",
+  ".mcp.json",
+  ".husky/**",
+  ".githooks/**",
+  // What decides whose code is installed.
+  "**/package-lock.json",
+  "**/npm-shrinkwrap.json",
+  "**/yarn.lock",
+  "**/pnpm-lock.yaml",
+  "**/bun.lock",
+  "**/bun.lockb",
+  "**/Cargo.lock",
+  "**/go.sum",
+  "**/poetry.lock",
+  "**/uv.lock",
+  "**/Pipfile.lock",
+  "**/Gemfile.lock",
+  "**/composer.lock",
 ];
 
 /** The model an agent works with when its entry names none. */
@@ -222,13 +243,22 @@ const Limits = z.strictObject({
     120_000,
   ),
   session_days: duration(10_000, "Age at which a session is rotated, in days.").default(7),
-  transcript_days: duration(10_000, "How long transcripts are kept, in days.").default(14),
+  transcript_days: duration(
+    10_000,
+    "How long a session is kept with its transcript while nothing uses it, in days.",
+  ).default(14),
   delivery_days: duration(10_000, "How long deliveries are kept, in days.").default(30),
   body_bytes: count(1024, 268_435_456, "Largest body of a delivery, in bytes.").default(2_097_152),
   queue: count(1, 10_000_000, "Waiting deliveries before further ones are refused.").default(
     10_000,
   ),
   disk_gb: duration(1_000_000, "Disk the state directory may take, in GB.").default(20),
+  disk_gb_per_repository: duration(
+    1_000_000,
+    "Disk that clones, cache and conversations of one repository may take, in GB; null: no limit.",
+  )
+    .nullable()
+    .default(null),
 });
 
 /**
@@ -249,11 +279,13 @@ export const ConfigDocument = z.strictObject({
     .default(null),
   database: z
     .union([z.string().min(1).max(2000), secret("A PostgreSQL address.")], {
-      error: "write null: the embedded database is the one that is built",
+      error: "write null, an address such as postgres://user@host/name, or { file: PATH }",
     })
     .nullable()
     .default(null)
-    .describe("null: embedded SQLite in the state directory."),
+    .describe(
+      "null: embedded SQLite in the state directory; else the address of a PostgreSQL database, in a file when it holds a password.",
+    ),
   model: Model,
   agents: z
     .record(

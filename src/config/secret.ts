@@ -83,6 +83,12 @@ async function readSecretFile(source: { readonly file: string }): Promise<Secret
         `a secret has at most ${SECRET_BYTES_MAX} bytes; is this the right file?`,
       );
     }
+    if ((facts.mode & 0o002) !== 0) {
+      return failure(
+        `${where}, which everybody on this host can write`,
+        "chmod 600 it, and put a new secret into it",
+      );
+    }
     const bytes = await readFile(source.file);
     const text = new TextDecoder("utf-8", { fatal: false }).decode(bytes);
     return check(text, where, source, (facts.mode & 0o007) !== 0);

@@ -1,4 +1,6 @@
+import type { Change } from "./change.ts";
 import { type Decision, isNotBuilt } from "./decision.ts";
+import type { Changes } from "./disagreement.ts";
 import type { Ledger } from "./ledger.ts";
 import type { Policy } from "./policy.ts";
 import { addressReview } from "./rules/address-review.ts";
@@ -29,13 +31,16 @@ const ROWS: readonly ((situation: Situation) => Answer)[] = [
  * that lost, doubled, reordered and replayed deliveries cannot start wrong work.
  *
  * `conflicts`: whether git says that base and head of the open pull request conflict (false when
- * unknown). `now`: epoch milliseconds. Call it only while no run of the item is alive.
+ * unknown). `changes`: what was changed between the rounds of `roundsOf`. `branchChange`: what its
+ * branch changes in all. `now`: epoch milliseconds. Call it only while no run of the item is alive.
  */
 export function decide(state: {
   readonly snapshot: Snapshot;
   readonly ledger: Ledger;
   readonly policy: Policy;
   readonly conflicts: boolean;
+  readonly changes?: Changes;
+  readonly branchChange?: Change | null;
   readonly now: number;
 }): Decision {
   const situation: Situation = state;

@@ -1,3 +1,4 @@
+import type { Hold } from "./hold.ts";
 import type { Skill } from "./skill.ts";
 
 /** Why a run ended; a closed set. */
@@ -26,6 +27,8 @@ export interface RunRecord {
   /** Why, in one short sentence or a typed word such as `no_effect`. */
   readonly reason: string | null;
   readonly usd: number;
+  /** Tokens of every kind together. */
+  readonly tokens: number;
   /** The pull request's head that was given to the run; null before there is one. */
   readonly headSha: string | null;
   /** The sha this run pushed, or null. */
@@ -33,6 +36,9 @@ export interface RunRecord {
   /** Ids of every text (see `textId`) its session had been shown when this run began. */
   readonly shown: readonly string[];
 }
+
+/** The name of the wait after somebody has pushed to an agent's branch twice in one run. */
+export const BRANCH_MOVED = "branch moved";
 
 /** A wait with a name: for a time, or (until null) for a person. */
 export interface Park {
@@ -43,6 +49,8 @@ export interface Park {
   readonly reason: string;
   readonly until: number | null;
   readonly since: number;
+  /** The order is tried again then by itself, see retryPark: how often in a row this kept it from its work. */
+  readonly attempt?: number;
 }
 
 /** An intent to act on the forge, and what became of it. */
@@ -76,6 +84,11 @@ export interface Ledger {
   readonly tainted: boolean;
   readonly usdItem: number;
   readonly usdToday: number;
+  /** Tokens of all runs of today, of every kind together. */
+  readonly tokensToday: number;
   /** A pause that covers the item: everything, its repository, or the named agents. */
   readonly paused: { readonly all: boolean; readonly agents: readonly string[] };
+  readonly hold: Hold | null;
+  /** The newest run when an operator last let the item go on: up to it nothing counts to a limit any more. */
+  readonly continuedAfter: string | null;
 }

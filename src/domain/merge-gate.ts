@@ -1,3 +1,4 @@
+import { type Change, whyGuarded } from "./change.ts";
 import { checksOf } from "./checks.ts";
 import { agentOf, isPermitted, isWriter } from "./people.ts";
 import type { Policy } from "./policy.ts";
@@ -27,12 +28,12 @@ export type GateAnswer =
 /**
  * Whether this pull request may be merged at exactly its head, decided from one snapshot and
  * nothing else. `tainted`: text of people without write access has reached a session that worked
- * on it.
+ * on it. `change`: what git says it changes; null or absent when that is not known.
  */
 export function mergeGate(
   pull: Pull,
   snapshot: Snapshot,
-  context: { policy: Policy; tainted: boolean },
+  context: { policy: Policy; tainted: boolean; change?: Change | null },
 ): GateAnswer {
   const { policy } = context;
   const { repository } = policy;
@@ -67,12 +68,9 @@ export function mergeGate(
     return closed("person", "a person has to approve exactly this head");
   }
   const personApproved = people.some((review) => isPermitted(review.author, snapshot, policy));
-  const guarded = protectedPaths(pull, repository.protectedPaths);
-  if (guarded.length > 0 && !personApproved) {
-    return closed(
-      "protected",
-      `a person has to approve exactly this head, because it changes ${guarded.slice(0, 3).join(", ")}`,
-    );
+  const guarded = whyGuarded(context.change ?? null, pull.changedPaths, policy);
+  if (guarded !== null && !personApproved) {
+    return closed("protected", `a person has to approve exactly this head, because ${guarded}`);
   }
   if (context.tainted && !personApproved) {
     return closed(
@@ -99,12 +97,6 @@ function approvalsOf(pull: Pull, snapshot: Snapshot): readonly Review[] {
       review.author.id !== pull.author.id &&
       isWriter(review.author, snapshot),
   );
-}
-
-/** The changed paths that a glob of the configuration protects. */
-function protectedPaths(pull: Pull, globs: readonly string[]): readonly string[] {
-  const matchers = globs.map((glob) => new Bun.Glob(glob));
-  return pull.changedPaths.filter((path) => matchers.some((glob) => glob.match(path)));
 }
 
 function closed(name: Exclude<GateAnswer, { open: true }>["name"], reason: string): GateAnswer {

@@ -39,6 +39,8 @@ export interface Limits {
   readonly usdPerRun: number;
   readonly usdPerItem: number;
   readonly usdPerDay: number;
+  /** Tokens of every kind together; null: no limit. */
+  readonly tokensPerDay: number | null;
   readonly resumes: number;
   readonly contextTokens: number;
   readonly sessionDays: number;

@@ -38,11 +38,13 @@ export function consumedBy(
 /**
  * Whether the run knew of everything permitted people have done by now. Rounds, failures and runs
  * are counted since a person's last act in this way, because two machines' clocks cannot be compared.
+ * That an operator let the item go on counts as an act that every run before it did not know of.
  */
 export function knewEverything(
   run: RunRecord,
-  { snapshot, policy }: { snapshot: Snapshot; policy: Policy },
+  { snapshot, policy, ledger }: { snapshot: Snapshot; policy: Policy; ledger: Ledger },
 ): boolean {
+  if (isBeforeContinue(run, ledger)) return false;
   const byPerson = ({ author }: { author: Account }): boolean =>
     isPermitted(author, snapshot, policy);
   const newest = [
@@ -54,6 +56,12 @@ export function knewEverything(
     ),
   ];
   return newest.every((id) => id === null || run.shown.includes(id));
+}
+
+function isBeforeContinue(run: RunRecord, { runs, continuedAfter }: Ledger): boolean {
+  if (continuedAfter === null) return false;
+  const last = runs.findIndex(({ id }) => id === continuedAfter);
+  return runs.findIndex(({ id }) => id === run.id) <= last;
 }
 
 function ids(rows: readonly { id: number }[], name: (id: number) => string): string | null {

@@ -21,8 +21,13 @@ export const PRIORITY = { write: 2, read: 1, sweep: 0 } as const;
 export interface Caller {
   /** Reads one thing. @throws ForgeFailure */
   get<T extends z.ZodType>(path: string, schema: T, query?: Query): Promise<z.output<T>>;
-  /** Reads all pages of a list. @throws ForgeFailure `malformed` when it has too many. */
-  list<T extends z.ZodType>(path: string, row: T, query?: Query): Promise<z.output<T>[]>;
+  /** Reads all pages of a list. @throws ForgeFailure `malformed` when it has more than `pagesMax` (100). */
+  list<T extends z.ZodType>(
+    path: string,
+    row: T,
+    query?: Query,
+    pagesMax?: number,
+  ): Promise<z.output<T>[]>;
   /** Reads one page; `total` is X-Total-Count, null when it is absent. @throws ForgeFailure */
   page<T extends z.ZodType>(path: string, row: T, query: Query): Promise<Page<z.output<T>>>;
   /** Writes once; the answer is handed over whatever its status below 500. @throws ForgeFailure */
@@ -163,8 +168,8 @@ function callerOf(by: {
       const request: Request = { method: "GET", path, token: token(), ...(query && { query }) };
       return parse(schema, request, await read(request, priority));
     },
-    list: async (path, row, query) =>
-      await allPages(path, (at) => page(path, row, { ...query, ...at })),
+    list: async (path, row, query, pagesMax = PAGES_MAX) =>
+      await allPages(path, pagesMax, (at) => page(path, row, { ...query, ...at })),
     sendFor: async (order, schema) => {
       const answer = await send(order);
       const request = { ...order, token: "" };
@@ -180,9 +185,13 @@ function callerOf(by: {
  * give smaller pages than asked for (`[api] MAX_RESPONSE_ITEMS`), so a short page alone is no end
  * when it says more.
  */
-async function allPages<T>(path: string, read: (at: Query) => Promise<Page<T>>): Promise<T[]> {
+async function allPages<T>(
+  path: string,
+  pagesMax: number,
+  read: (at: Query) => Promise<Page<T>>,
+): Promise<T[]> {
   const rows: T[] = [];
-  for (let number = 1; number <= PAGES_MAX; number += 1) {
+  for (let number = 1; number <= pagesMax; number += 1) {
     const page = await read({ page: String(number), limit: String(PAGE_SIZE) });
     rows.push(...page.rows);
     if (page.rows.length === 0) return rows;
@@ -190,12 +199,12 @@ async function allPages<T>(path: string, read: (at: Query) => Promise<Page<T>>):
       if (rows.length >= page.total) return rows;
     } else if (!(page.hasNext ?? page.rows.length >= PAGE_SIZE)) return rows;
   }
-  throw tooLong(path);
+  throw tooLong(path, pagesMax);
 }
 
 /** A list that is longer than we read is no answer: it is never cut silently. */
-export function tooLong(path: string): ForgeFailure {
-  return new ForgeFailure("malformed", `GET ${path}: the list has more than ${PAGES_MAX} pages`);
+export function tooLong(path: string, pagesMax = PAGES_MAX): ForgeFailure {
+  return new ForgeFailure("malformed", `GET ${path}: the list has more than ${pagesMax} pages`);
 }
 
 function parse<T extends z.ZodType>(schema: T, request: Request, answer: Answer): z.output<T> {

@@ -24,8 +24,8 @@ const SAME_SECOND_MS = 3_000;
 
 /**
  * Reads a work item in layers. First the issue and its newest pull request; then, where
- * `previous` does not prove them unchanged (updated_at, state), their comments and timeline. Of
- * what is unchanged and open only comments changed since are asked for, because editing a comment
+ * `previous` does not prove them unchanged (updated_at, state), their comments and timeline. The
+ * comments of what is open are read in any case, all of them in one answer: editing or deleting one
  * need not move the issue. @throws ForgeFailure: a snapshot is complete or it does not exist.
  */
 export async function readSnapshot(
@@ -77,11 +77,9 @@ export async function readComments(
   caller: Caller,
   repo: string,
   number: number,
-  since?: number,
 ): Promise<readonly Comment[]> {
   const path = repoPath(repo, "issues", number, "comments");
-  const query = since === undefined ? {} : { since: new Date(since).toISOString() };
-  const rows = await caller.get(path, rowsOf(CommentRow), query);
+  const rows = await caller.get(path, rowsOf(CommentRow));
   return rows.map((row) => commentOf(row, number));
 }
 
@@ -136,11 +134,10 @@ async function readThread(
 ): Promise<Thread> {
   const { caller } = reader;
   const { repo, number, previous, pull } = of;
-  if (previous !== null && isUnchanged(reader, of)) {
+  const isKnown = previous !== null && isUnchanged(reader, of);
+  if (isKnown && of.now.state === "closed") {
     const comments = previous.comments.filter((comment) => comment.number === number);
-    const acts = previous.acts.filter((act) => act.number === number);
-    if (of.now.state === "closed") return { comments, acts };
-    return { acts, comments: await freshen(caller, repo, { number, comments }) };
+    return { comments, acts: actsOf(previous, number) };
   }
   const hiddenRows =
     pull?.number === number
@@ -148,9 +145,13 @@ async function readThread(
       : 0;
   const [comments, acts] = await Promise.all([
     readComments(caller, repo, number),
-    readActs(caller, repo, { number, hiddenRows }),
+    isKnown ? actsOf(previous, number) : readActs(caller, repo, { number, hiddenRows }),
   ]);
   return { comments, acts };
+}
+
+function actsOf(snapshot: Snapshot, number: number): readonly Act[] {
+  return snapshot.acts.filter((act) => act.number === number);
 }
 
 function isUnchanged(
@@ -164,16 +165,4 @@ function isUnchanged(
     of.before.state === of.now.state &&
     readAt - of.before.updatedAt > SAME_SECOND_MS
   );
-}
-
-/** Comments that were written or edited since the newest one we know replace what we know. */
-async function freshen(
-  caller: Caller,
-  repo: string,
-  of: { readonly number: number; readonly comments: readonly Comment[] },
-): Promise<readonly Comment[]> {
-  const newest = Math.max(0, ...of.comments.map(({ updatedAt }) => updatedAt));
-  const fresh = await readComments(caller, repo, of.number, newest);
-  const byId = new Map([...of.comments, ...fresh].map((comment) => [comment.id, comment]));
-  return [...byId.values()];
 }

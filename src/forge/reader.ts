@@ -7,7 +7,7 @@ import { repoPath } from "./paths.ts";
 import { readPull, readPullRow } from "./read-pull.ts";
 import { readComments, readSnapshot } from "./read-snapshot.ts";
 import { IssueRow, NumberRow, VersionRow } from "./schema.ts";
-import { findChanged, findLabelled } from "./search.ts";
+import { findChanged, findChangedOf, findLabelled } from "./search.ts";
 
 /** The reads of the port, by one caller; `asAgent` gives callers with an agent's own token. */
 export function createReader(by: {
@@ -39,7 +39,9 @@ export function createReader(by: {
       await readPull(caller, repo, await readPullRow(caller, repo, number), null),
     comments: async (repo, number) => await readComments(caller, repo, number),
     changedFor: async (agent, since) => await findChanged(by.asAgent(agent), since),
-    changedWithLabel: async (repo, label, since) => await findLabelled(caller, repo, label, since),
+    changedWithLabel: async (owner, label, since) =>
+      await findLabelled(caller, owner, label, since),
+    changedOf: async (owner, since) => await findChangedOf(caller, owner, since),
   };
 }
 

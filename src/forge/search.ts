@@ -1,9 +1,10 @@
 import type { ChangedItem } from "../ports/forge.ts";
 import type { Caller, Query } from "./calls.ts";
-import { repoPath } from "./paths.ts";
 import { FoundRow } from "./schema.ts";
 
 const PATH = "/repos/issues/search";
+/** Of 50: what ten thousand open items are found by at the very first question, and some more. */
+const PAGES_MAX = 1_000;
 /** The flags are joined by "and", so each is a search of its own (Forgejo: routers/api/v1/repo/issue.go). */
 const FLAGS = ["assigned", "review_requested", "created", "mentioned"] as const;
 
@@ -21,29 +22,37 @@ export async function findChanged(caller: Caller, since: number): Promise<readon
   return unique(lists.flat());
 }
 
-/** Open issues of one repository that carry the label, updated since. @throws ForgeFailure */
+/**
+ * Open issues that carry the label, of all repositories of the owner that the caller may read (null:
+ * of everybody), updated since. @throws ForgeFailure
+ */
 export async function findLabelled(
   caller: Caller,
-  repo: string,
+  owner: string | null,
   label: string,
   since: number,
 ): Promise<readonly ChangedItem[]> {
-  repoPath(repo);
-  const [owner = ""] = repo.split("/");
-  const rows = await search(caller, {
-    ...{ state: "open", type: "issues", labels: label, owner, since: secondOf(since) },
-  });
-  return unique(
-    rows.filter(
-      (row) =>
-        row.repository.full_name.toLowerCase() === repo.toLowerCase() &&
-        row.labels.some(({ name }) => name === label),
-    ),
-  );
+  const scope = { state: "open", type: "issues", labels: label, since: secondOf(since) };
+  const rows = await search(caller, { ...scope, ...ofOwner(owner) });
+  return unique(rows.filter((row) => row.labels.some(({ name }) => name === label)));
+}
+
+/** Issues and pull requests in any state of all repositories of the owner (null: of everybody), updated since. @throws ForgeFailure */
+export async function findChangedOf(
+  caller: Caller,
+  owner: string | null,
+  since: number,
+): Promise<readonly ChangedItem[]> {
+  const scope = { state: "all", since: secondOf(since) };
+  return unique(await search(caller, { ...scope, ...ofOwner(owner) }));
+}
+
+function ofOwner(owner: string | null): Query {
+  return owner === null ? {} : { owner };
 }
 
 async function search(caller: Caller, query: Query): Promise<FoundRow[]> {
-  return await caller.list(PATH, FoundRow, query);
+  return await caller.list(PATH, FoundRow, query, PAGES_MAX);
 }
 
 function secondOf(since: number): string {

@@ -55,7 +55,7 @@ export function createGateway(options: GatewayOptions): Gateway {
   });
   const prices = options.prices ?? PRICES;
   return {
-    async open({ usdLimit, model }) {
+    async open({ usdLimit, model, spent }) {
       count += 1;
       const socket = await socketPath(options.dir, `g${process.pid}-${count}`);
       const meter = createMeter(prices);
@@ -68,6 +68,7 @@ export function createGateway(options: GatewayOptions): Gateway {
         meter,
         load: load.door(),
         isOpen: () => isOpen,
+        spent: spent ?? null,
       };
       const handling = {
         maxRequestBodySize: forwardOptions.bodyBytesMax,

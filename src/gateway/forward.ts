@@ -1,10 +1,10 @@
 import { timingSafeEqual } from "node:crypto";
-import { GATEWAY_ERRORS } from "../ports/gateway.ts";
+import { GATEWAY_ERRORS, type SpentQuestion } from "../ports/gateway.ts";
 import { isAllowedModel } from "./allowed-model.ts";
 import { type CheckedRequest, checkRequest } from "./check-request.ts";
 import { counted } from "./counted.ts";
 import type { DoorLoad, Entered } from "./load.ts";
-import { budgetSpent, messagesError } from "./messages-error.ts";
+import { budgetSpent, messagesError, outOfBudget } from "./messages-error.ts";
 import type { PriceTable } from "./prices.ts";
 import type { Meter, MostExpected } from "./run-meter.ts";
 import { createSilenceWatch, Silence } from "./silence-watch.ts";
@@ -38,6 +38,7 @@ export interface ForwardRun {
   readonly meter: Meter;
   readonly load: DoorLoad;
   readonly isOpen: () => boolean;
+  readonly spent: SpentQuestion | null;
 }
 
 const MESSAGES = "/v1/messages";
@@ -88,6 +89,11 @@ export async function forward(
   }
   const { usd } = run.meter.read();
   if (usd >= run.usdLimit) return budgetSpent(usd, run.usdLimit);
+  const outOf = run.spent === null ? null : await run.spent(run.meter.read());
+  if (outOf !== null) {
+    run.meter.outOf(outOf);
+    return outOfBudget(outOf);
+  }
   const entered = run.load.enter(bytesOf(request.headers) ?? options.bodyBytesMax);
   if (entered === "door") return tooMany("too many requests of this run are open");
   if (entered === "gateway") {
@@ -146,8 +152,12 @@ async function passOn(
   const { pathname, search } = new URL(request.url);
   const metered = run.meter.request(most);
   const startedAt = options.now();
+  /** The status of an answer that is none. */
+  let refused: number | null = null;
   const over = (how: "answered" | "failed" | "left"): void => {
     const seconds = Math.max(1, (options.now() - startedAt) / 1_000);
+    if (how === "answered") run.meter.refusal(null);
+    else if (how === "failed") run.meter.refusal({ status: refused });
     metered.end(how === "left" ? { leftAfterTokens: seconds * TOKENS_PER_SECOND_MAX } : how);
     entered.leave();
   };
@@ -170,6 +180,7 @@ async function passOn(
     return unreachable(error, silence.signal);
   }
   entered.sent();
+  if (answer.status >= 400) refused = answer.status;
   rememberRetry(answer, options.now, run.meter);
   if (answer.status >= 300 && answer.status < 400) {
     silence.stop();

@@ -11,6 +11,10 @@ export interface Meter {
   request(most: MostExpected): MeteredRequest;
   /** Remembers when the model's server may be asked again, as epoch milliseconds. */
   retryAt(at: number): void;
+  /** Remembers how the newest request failed; null: it was answered. */
+  refusal(how: { readonly status: number | null } | null): void;
+  /** Remembers which budget of several runs has nothing left. */
+  outOf(budget: string): void;
   /** Remembers when the subscription's limit is reset, as epoch milliseconds. */
   limitResetsAt(at: number): void;
 }
@@ -45,8 +49,10 @@ export function createMeter(prices: PriceTable): Meter {
   let contextTokens = 0;
   let retryAt: number | null = null;
   let limitResetsAt: number | null = null;
+  let outOf: string | null = null;
+  let refusal: { readonly status: number | null } | null = null;
   return {
-    read: () => ({ tokens, usd, requests, contextTokens, retryAt, limitResetsAt }),
+    read: () => ({ tokens, usd, requests, contextTokens, retryAt, limitResetsAt, outOf, refusal }),
     committed: () => usd + reserved,
     request({ model, input, output }) {
       requests += 1;
@@ -84,8 +90,14 @@ export function createMeter(prices: PriceTable): Meter {
         },
       };
     },
+    refusal(how) {
+      refusal = how;
+    },
     retryAt(at) {
       retryAt = at;
+    },
+    outOf(budget) {
+      outOf = budget;
     },
     limitResetsAt(at) {
       limitResetsAt = at;

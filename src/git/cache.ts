@@ -3,9 +3,11 @@ import { dirname, join } from "node:path";
 import PQueue from "p-queue";
 import { GitFailure } from "../ports/git.ts";
 import type { Log } from "../ports/observe.ts";
+import { isRealDirectory } from "./clone-files.ts";
 import { wrapped } from "./failure.ts";
 import { repoParts } from "./names.ts";
 import { type GitRemote, isCorrupt, type RunGit } from "./run-git.ts";
+import { hasSoundPacks } from "./sound-packs.ts";
 import type { Scratch } from "./trash.ts";
 
 /** The service's own bare copies: `<root>/<owner>/<name>.git` with `refs/remotes/origin/*`. */
@@ -77,6 +79,10 @@ export function createCache(options: {
     const cache = path(repo);
     if (isFirst) await removeStaleLocks(cache);
     if (!(await isWhole(cache))) return await build(repo, cache);
+    if (isFirst && !(await hasSoundPacks(cache))) {
+      log.warn("a repository cache has a damaged pack and is built anew", { repo });
+      return await build(repo, cache);
+    }
     try {
       await fetchAll(git, cache, remote(repo));
       await tidy(git, cache);
@@ -175,7 +181,7 @@ async function isWhole(cache: string): Promise<boolean> {
 
 /** A git that was killed leaves its `*.lock`; at our first use no git of ours can be alive. */
 async function removeStaleLocks(cache: string): Promise<void> {
-  if (!(await exists(cache))) return;
+  if (!(await isRealDirectory(cache))) return;
   const top = await readdir(cache);
   const refs = (await exists(join(cache, "refs")))
     ? await readdir(join(cache, "refs"), { recursive: true })

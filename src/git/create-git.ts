@@ -3,16 +3,19 @@ import { join } from "node:path";
 import type { Git } from "../ports/git.ts";
 import type { Log } from "../ports/observe.ts";
 import { createCache } from "./cache.ts";
+import { changeBetween } from "./change.ts";
+import { createCloneUses } from "./clone-uses.ts";
 import { cloneRoot, inspect, keep } from "./inspect.ts";
 import { lockfileDigest } from "./lockfile-digest.ts";
-import { checkBranch, repoParts } from "./names.ts";
+import { checkBranch, clonePath, repoParts } from "./names.ts";
 import type { Place } from "./place.ts";
 import { prepare } from "./prepare.ts";
 import { push } from "./push.ts";
 import { conflicts, diff, readBase, log as readLog } from "./read.ts";
 import { branchSha } from "./refs.ts";
-import { removeClones } from "./remove-clones.ts";
+import { removeClone, removeClones } from "./remove-clones.ts";
 import { createRunGit } from "./run-git.ts";
+import { sizes } from "./sizes.ts";
 import { createScratch } from "./trash.ts";
 
 export interface GitOptions {
@@ -57,7 +60,8 @@ export function createGit(options: GitOptions): Git {
     log,
   });
   const workScratch = createScratch(workRoot, log);
-  const place: Place = { git, cache, cacheScratch, workScratch, workRoot, remote, log };
+  const uses = createCloneUses();
+  const place: Place = { git, cache, cacheScratch, workScratch, uses, workRoot, remote, log };
   return {
     prepare: (order) => prepare(place, order),
     push: (order) => push(place, order),
@@ -68,8 +72,12 @@ export function createGit(options: GitOptions): Git {
       await branchSha(git, await cache.refresh(repo), checkBranch(branch)),
     diff: (repo, base, head, bytes) => diff(place, { repo, base, head }, bytes),
     log: (repo, from, to, count) => readLog(place, { repo, from, to }, count),
+    change: (repo, base, head) => changeBetween(place, { repo, base, head }),
     conflicts: (repo, base, head) => conflicts(place, { repo, base, head }),
+    use: (item, agent) => uses.take(clonePath(workRoot, item, agent)),
+    removeClone: (item, agent) => removeClone(place, { item, agent }),
     removeClones: (item) => removeClones(place, item),
+    sizes: () => sizes(stateDir, searchPath),
     lockfileDigest: async (item, agent) =>
       await lockfileDigest(await cloneRoot(place, { item, agent })),
   };

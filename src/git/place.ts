@@ -1,5 +1,6 @@
 import type { Log } from "../ports/observe.ts";
 import type { Cache } from "./cache.ts";
+import type { CloneUses } from "./clone-uses.ts";
 import type { GitRemote, RunGit } from "./run-git.ts";
 import type { Scratch } from "./trash.ts";
 
@@ -10,6 +11,7 @@ export interface Place {
   /** Scratch places of the cache and of the clones (each on the file system of its root). */
   readonly cacheScratch: Scratch;
   readonly workScratch: Scratch;
+  readonly uses: CloneUses;
   /** Directory of all clones. */
   readonly workRoot: string;
   /** Address and credential; null: the reader's. */
@@ -20,4 +22,9 @@ export interface Place {
 /** Ref of the cache that names the commit a clone was last prepared at or pushed. */
 export function preparedRef(agent: string, number: number): string {
   return `refs/prepared/${agent}/${number}`;
+}
+
+/** Under which name the commits of a clone are kept that was removed to make room. */
+export function removedRun(agent: string, number: number): string {
+  return `removed-${agent}-${number}`;
 }

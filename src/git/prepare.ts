@@ -5,7 +5,8 @@ import { buildGitDirectory } from "./build-git-directory.ts";
 import { isRealDirectory } from "./clone-files.ts";
 import { findClone } from "./find-clone.ts";
 import { checkBranch, checkRun, checkSha, clonePath } from "./names.ts";
-import { type Place, preparedRef } from "./place.ts";
+import { type Place, preparedRef, removedRun } from "./place.ts";
+import { keepIndex, restoreIndex } from "./prepared-index.ts";
 import { branchSha, ensureCommit, isAncestor } from "./refs.ts";
 import { isCorrupt, type RunGit } from "./run-git.ts";
 import { takeCommits } from "./take-commits.ts";
@@ -25,12 +26,16 @@ export async function prepare(place: Place, order: WorkspaceOrder): Promise<Work
   const cache = await place.cache.refresh(order.item.repo);
   const baseSha = await branchSha(place.git, cache, order.base);
   if (baseSha === null)
-    throw new GitFailure("not_found", `${order.item.repo} has no branch ${order.base}`);
+    throw new GitFailure("no_base", `${order.item.repo} has no branch ${order.base}`);
   const remoteSha = await branchSha(place.git, cache, order.branch);
   if (order.at !== null) await ensureCommit(place, order.item.repo, order.at);
   const headSha = order.at ?? remoteSha ?? baseSha;
   const found = await findClone(place.workRoot, path);
-  const kept = found === null ? null : await keepLocal(place, order, found, [remoteSha, baseSha]);
+  const known = [remoteSha, baseSha];
+  const kept =
+    found === null
+      ? await keptAtRemoval(place, order, known)
+      : await keepLocal(place, order, found, known);
   const made = await withSoundCache(place, order.item.repo, () =>
     buildClone(place, order, { path, found, headSha }),
   );
@@ -39,6 +44,23 @@ export async function prepare(place: Place, order: WorkspaceOrder): Promise<Work
     cwd: cache,
   });
   return { ...made, headSha, baseSha, remoteSha, kept };
+}
+
+/** What was kept of a clone that was removed to make room, if no remote has it by now. */
+async function keptAtRemoval(
+  { git, cache }: Place,
+  { item, agent }: WorkspaceOrder,
+  remote: readonly (string | null)[],
+): Promise<string | null> {
+  const ref = `refs/claude-hooks/${removedRun(agent, item.number)}`;
+  const cwd = cache.path(item.repo);
+  const found = await git({ args: ["rev-parse", "--verify", "--quiet", ref], cwd, exits: [0, 1] });
+  const head = found.stdout.trim();
+  if (head === "") return null;
+  for (const sha of remote) {
+    if (sha !== null && (await isAncestor(git, cwd, { of: sha, commit: head }))) return null;
+  }
+  return ref;
 }
 
 /** A clone whose commits cannot be read has nothing that could be kept; that is told, not thrown. */
@@ -130,7 +152,11 @@ async function buildIn(place: Place, order: WorkspaceOrder, at: Standing): Promi
       }),
     );
     const tree = at.found ?? fresh;
-    await standAt(git, { directory, tree, sha: at.headSha, isOld: at.found !== null });
+    const kept = {
+      cache: cache.path(order.item.repo),
+      clone: `${order.agent}-${order.item.number}`,
+    };
+    await standAt(git, { directory, tree, sha: at.headSha, isOld: at.found !== null, kept });
     if (at.found !== null) {
       await workScratch.discard(join(at.found, ".git"));
       await rename(directory, join(at.found, ".git"));
@@ -155,17 +181,22 @@ async function standAt(
     readonly tree: string;
     readonly sha: string;
     readonly isOld: boolean;
+    /** Where the index of this clone is kept between its runs. */
+    readonly kept: { readonly cache: string; readonly clone: string };
   },
 ): Promise<void> {
+  const { cache, clone } = to.kept;
+  const index = join(to.directory, "index");
   const env = { GIT_DIR: to.directory, GIT_WORK_TREE: to.tree };
   const call = (args: readonly string[], exits: readonly number[] = [0]): Promise<unknown> =>
     git({ args, cwd: to.tree, env, exits });
-  if (to.isOld) {
+  if (to.isOld && !(await restoreIndex(cache, clone, index))) {
     await call(["read-tree", to.sha]);
     await call(["update-index", "-q", "--refresh", "--ignore-submodules"], [0, 1]);
   }
   await call(["reset", "--quiet", "--hard", to.sha]);
   if (to.isOld) await call(["clean", "-ffdq"]);
+  await keepIndex(cache, clone, index);
 }
 
 /** A damaged cache shows when it is read, too; it is built anew once. */

@@ -2,6 +2,7 @@ import { GitFailure, type PushAnswer, type PushOrder } from "../ports/git.ts";
 import { bringIntoClone } from "./bring-into-clone.ts";
 import { cloneRoot, dirtyFiles, takeHead } from "./inspect.ts";
 import { checkBranch, checkRun, checkSha } from "./names.ts";
+import { outgoing } from "./outgoing.ts";
 import { type Place, preparedRef } from "./place.ts";
 import { branchSha, isAncestor } from "./refs.ts";
 import { GitExit } from "./run-git.ts";
@@ -31,6 +32,17 @@ export async function push(place: Place, order: PushOrder): Promise<PushAnswer> 
   }
   if (before.branch === head) return { kind: "up_to_date", sha: head };
   if (before.branch !== order.remoteSha) return await moved(place, order, { root, head, before });
+  const onto = order.onto ?? null;
+  if (
+    onto !== null &&
+    !(await isAncestor(place.git, before.cache, { of: head, commit: checkSha(onto) }))
+  )
+    return { kind: "not_rebased", sha: onto };
+  if (order.check !== undefined) {
+    const { cache, base, branch } = before;
+    const reason = await order.check(await outgoing(place, { cache, base, branch, head }));
+    if (reason !== null) return { kind: "objected", reason };
+  }
   const refused = await send(place, order, head);
   if (refused === null) {
     await place.cache.exclusive(order.item.repo, async (cache) => {

@@ -102,7 +102,7 @@ export function createRunGit({ searchPath }: { readonly searchPath: string }): R
 export function isCorrupt(error: unknown): boolean {
   if (!(error instanceof GitExit)) return false;
   const own = error.stderr.replace(/^remote:.*$/gm, "");
-  return /corrupt|bad object|not a git repository|missing (?:blob|tree|commit|object)|is empty|unable to read (?:tree|sha1|object)|invalid sha1 pointer|bad config|inflate|did not send all necessary objects|not a valid object|unable to (?:parse|resolve) (?:object|reference)|cannot lock ref|index-pack failed|packfile .* (?:cannot|does not)|File exists/i.test(
+  return /corrupt|bad object|not a git repository|missing (?:blob|tree|commit|object)|is empty|unable to read (?:tree|sha1|object)|invalid sha1 pointer|bad config|inflate|did not send all necessary objects|not a valid object|unable to (?:parse|resolve) (?:object|reference)|cannot lock ref|index-pack failed|packfile .* (?:cannot|does not)|File exists|(?:unterminated|unexpected) line in .*packed-refs/i.test(
     own,
   );
 }

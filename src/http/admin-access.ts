@@ -34,8 +34,11 @@ export function checkOrigin(access: AdminAccess): MiddlewareHandler {
       return context.json({ error: "Origin: another one may not call" }, 403);
     }
     const site = context.req.header("sec-fetch-site");
+    // A frame or an <object> of another page is loaded with the same mode.
     const isLink =
-      context.req.method === "GET" && context.req.header("sec-fetch-mode") === "navigate";
+      context.req.method === "GET" &&
+      context.req.header("sec-fetch-mode") === "navigate" &&
+      (context.req.header("sec-fetch-dest") ?? "document") === "document";
     if (site !== undefined && site !== "same-origin" && site !== "none" && !isLink) {
       return context.json({ error: "Sec-Fetch-Site: another site may not call" }, 403);
     }

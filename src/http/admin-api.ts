@@ -3,6 +3,8 @@ import { z } from "zod";
 import type { ItemRef } from "../domain/snapshot.ts";
 import { type Page, type PauseScope, type SessionRow, StoreFailure } from "../ports/store.ts";
 import type { AdminOptions } from "./admin-options.ts";
+import { addControls } from "./control-api.ts";
+import { heldRow } from "./held-row.ts";
 import { createTextReader, readJsonBody } from "./json-body.ts";
 import { type ListQuery, readListQuery } from "./list-query.ts";
 import { readStatus } from "./read-status.ts";
@@ -34,6 +36,7 @@ export function createAdminApi(options: AdminOptions): Hono {
   const api = new Hono();
   addReads(api, options);
   addChanges(api, options);
+  addControls(api, options);
   return api;
 }
 
@@ -47,7 +50,9 @@ function addReads(api: Hono, options: AdminOptions): void {
   );
   api.get("/api/v1/items", (context) =>
     list(context, "items", async (query) =>
-      mapPage(await store.work.items(query.limit, query.before), itemOut),
+      mapPage(await store.work.items(query.limit, query.before), (row) =>
+        itemOut(heldRow(row, options.gates)),
+      ),
     ),
   );
   api.get("/api/v1/items/:owner/:repo/:number", async (context) => {
@@ -76,10 +81,11 @@ function addReads(api: Hono, options: AdminOptions): void {
   );
   addSessionReads(api, options);
   api.get("/api/v1/spending", async (context) => {
-    const { all, agents, days } = await store.runs.spent(SPENDING_DAYS);
+    const { all, agents, repositories, days } = await store.runs.spent(SPENDING_DAYS);
     return context.json({
       all: spentOut(all),
       agents: agents.map(({ agent, ...spent }) => ({ agent, ...spentOut(spent) })),
+      repositories: repositories.map(({ repo, ...spent }) => ({ repo, ...spentOut(spent) })),
       days: days.map(({ day, ...spent }) => ({ day, ...spentOut(spent) })),
     });
   });
@@ -124,6 +130,10 @@ function addChanges(api: Hono, options: AdminOptions): void {
         return context.json({ error: body.error }, 400);
       }
       await options.control[verb](body.value);
+      if (verb === "pause" && body.value.kind === "all" && options.status().pausedByFile) {
+        // The file is enough: whatever holds the database must not hold this answer.
+        return context.json({ paused: true, pauses: [body.value] });
+      }
       const { paused, pauses } = await readStatus(options);
       return context.json({ paused, pauses });
     });
@@ -166,7 +176,8 @@ async function readItem(ref: ItemRef, options: AdminOptions) {
     store.sessions.all(),
   ]);
   return {
-    ...itemOut(row),
+    ...itemOut(heldRow(row, options.gates)),
+    tokens: ledger.runs.reduce((sum, { tokens }) => sum + tokens, 0),
     snapshot: toWire(snapshot),
     sessions: await sessionsOut(
       sessions.filter((session) => session.repo === ref.repo && session.number === ref.number),

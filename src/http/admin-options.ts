@@ -1,7 +1,8 @@
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { DeliveryCounts } from "../intake/count-deliveries.ts";
-import type { Log } from "../ports/observe.ts";
-import type { PauseScope, SessionRow, Store } from "../ports/store.ts";
+import type { Gates } from "../ports/gates.ts";
+import type { Audit, Log } from "../ports/observe.ts";
+import type { PauseScope, RunView, SessionRow, Store } from "../ports/store.ts";
 import type { AdminAccess } from "./admin-access.ts";
 
 /** What the admin API reads of the store; it writes nothing there itself. */
@@ -28,15 +29,32 @@ export interface AdminOptions extends AdminAccess {
   };
   readonly control: {
     pause(scope: PauseScope): Promise<void>;
+    /** Without a scope it ends a drain, too. */
     resume(scope: PauseScope): Promise<void>;
+    /** Stops a living run and holds its item; resolves with the run as it is when it has ended, or after 10 s. */
+    cancel(run: RunView): Promise<RunView>;
+    /** Stops a run of the item and holds it; false for an unknown item. Resolves when the run has ended, or after 10 s. */
+    park(item: ItemRef): Promise<boolean>;
+    /** Lets an item go on that was held, parked or has used up its limits; false for an unknown one. */
+    goOn(item: ItemRef): Promise<boolean>;
+    /** Claims no more runs and stops the living ones; resolves with how many are left when they have ended, or after 10 s. */
+    drain(): Promise<number>;
   };
-  readonly status: () => { readonly deliveries: DeliveryCounts };
+  readonly status: () => {
+    readonly deliveries: DeliveryCounts;
+    /** The file that pauses everything is in the state directory. */
+    readonly pausedByFile: boolean;
+    /** No run is started until the service is restarted or resumed. */
+    readonly draining: boolean;
+  };
+  readonly gates: Pick<Gates, "closed" | "holding">;
   readonly readiness: () => {
     /** A delivery can be recorded now. */
     readonly ready: boolean;
     readonly sweep: "running" | "done" | "failed";
   };
   readonly metricsText: () => Promise<string>;
+  readonly audit: Audit;
   readonly version: string;
   readonly log: Log;
 }

@@ -43,6 +43,10 @@ export function dashboardPage(page: {
         ${status.runs.parked} parked, ${status.runs.active} active.
       </p>
       ${status.pauses.map((scope) => html`<p>Paused: <bdi>${pauseName(scope)}</bdi></p>`)}
+      ${status.gates.map(
+        (gate) =>
+          html`<p>Gate <bdi>${gate.name}</bdi> closed: ${gate.reason}, attempt ${gate.attempt}, again at ${gate.retry_at}</p>`,
+      )}
       <h2>Work items</h2>
       ${table(
         ["Item", "Pull request", "State", "Decision", "Reason", "Again at", "USD"],

@@ -58,6 +58,7 @@ export function runOut(run: RunView | (RunRecord & { repo: string; number: numbe
     started_at: time(run.startedAt),
     ended_at: time(run.endedAt),
     usd: run.usd,
+    tokens: run.tokens,
   };
 }
 

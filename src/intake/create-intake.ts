@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { JsonFailure, parseJson } from "../json/parse.ts";
 import type { Audit, Log, Metrics } from "../ports/observe.ts";
-import type { DeliveryRecord, DeliveryStore } from "../ports/store.ts";
+import type { DeliveryRecord, DeliveryStore, Mark } from "../ports/store.ts";
 import { createBodyReader, declaredLength } from "./body-reader.ts";
 import {
   type FamilyHeaders,
@@ -11,7 +11,7 @@ import {
   readHeaders,
 } from "./headers.ts";
 import { isDeeperThan } from "./json-depth.ts";
-import { type Concern, type Judgement, judge } from "./judge.ts";
+import { type Concern, judge } from "./judge.ts";
 import { type Hint, type PayloadReading, readPayload } from "./payload.ts";
 import { rawPath } from "./raw-path.ts";
 import { isSigned } from "./signature.ts";
@@ -54,16 +54,20 @@ export type Intake = (request: Request, caller?: Caller) => Promise<Response>;
 /**
  * Makes the function that takes in deliveries: limits, signature over the raw bytes, shape, then
  * one durable record with its mark, then 202. The order of the checks is part of the contract:
- * 404, 405, 415, 413, 401, 400, 503, 200, 202.
+ * 404, 405, 415, 413, 401, 400, 503, 200, 202. Above `queueLimit`, what is being recorded included,
+ * nothing is recorded; of what was ignored before, a redelivery is judged anew (see DeliveryStore).
  */
 export function createIntake(options: IntakeOptions): Intake {
   const names = familyHeaders(options.kind);
+  // What waits for the store counts too: a slow disk must not let it grow without end.
+  const open = { records: 0 };
   const read = createBodyReader({
     bodyBytes: options.bodyBytes,
     bodyMs: options.bodyMs ?? BODY_MS,
     openBytes: OPEN_BODY_BYTES,
   });
-  return async (request, caller) => {
+  /** Its result is all that stays while the store writes: the body is only digested. */
+  const take = async (request: Request, caller?: Caller): Promise<Response | Taken> => {
     const early = refusalOfRequest(request, options);
     if (early !== null) {
       return refuse(early, options, callerOf(request, caller));
@@ -80,12 +84,35 @@ export function createIntake(options: IntakeOptions): Intake {
       options.log.warn("delivery refused", { reason: delivery.wrong });
       return refuse(shapeRefusal(delivery.wrong), options, callerOf(request, caller));
     }
-    if (options.closing?.() === true || options.waiting() >= options.queueLimit) {
+    if (options.closing?.() === true || options.waiting() + open.records >= options.queueLimit) {
       options.log.warn("delivery refused: over capacity", { delivery: delivery.id });
       return refuse(BUSY, options, callerOf(request, caller));
     }
-    return await record(delivery, body.bytes, options);
+    const { mark, ignored } = judge(delivery.kind, delivery.hint, options);
+    const row = recordOf(delivery, ignored, {
+      receivedAt: options.now(),
+      bodySha256: createHash("sha256").update(body.bytes).digest("hex"),
+    });
+    return { row, marks: mark === null ? [] : [mark] };
   };
+  return async (request, caller) => {
+    const taken = await take(request, caller);
+    if (taken instanceof Response) {
+      return taken;
+    }
+    open.records += 1;
+    try {
+      return await record(taken, options);
+    } finally {
+      open.records -= 1;
+    }
+  };
+}
+
+/** A delivery that is to be recorded. */
+interface Taken {
+  readonly row: DeliveryRecord;
+  readonly marks: readonly Mark[];
 }
 
 interface Refusal {
@@ -195,19 +222,10 @@ function readJson(
   }
 }
 
-async function record(
-  delivery: Delivery,
-  bytes: Uint8Array,
-  options: IntakeOptions,
-): Promise<Response> {
-  const judgement = judge(delivery.kind, delivery.hint, options);
-  const row = recordOf(delivery, judgement, {
-    receivedAt: options.now(),
-    bodySha256: createHash("sha256").update(bytes).digest("hex"),
-  });
+async function record({ row, marks }: Taken, options: IntakeOptions): Promise<Response> {
   let kept: "accepted" | "duplicate";
   try {
-    kept = await options.deliveries.record(row, judgement.mark === null ? [] : [judgement.mark]);
+    kept = await options.deliveries.record(row, marks);
   } catch (error) {
     // Not recorded is not accepted: whatever the store's trouble, the forge must see a failure.
     options.log.error("delivery not recorded", {
@@ -233,7 +251,7 @@ async function record(
 
 function recordOf(
   delivery: { readonly id: string; readonly event: string; readonly hint: Hint },
-  judgement: Judgement,
+  ignored: string | null,
   rest: Pick<DeliveryRecord, "receivedAt" | "bodySha256">,
 ): DeliveryRecord {
   const { repo, sender, target } = delivery.hint;
@@ -243,8 +261,8 @@ function recordOf(
     repo,
     number: target?.kind === "number" ? target.number : null,
     sender,
-    status: judgement.mark === null ? "ignored" : "accepted",
-    reason: judgement.ignored,
+    status: ignored === null ? "accepted" : "ignored",
+    reason: ignored,
     ...rest,
   };
 }

@@ -5,17 +5,23 @@ import { type SweepState, sweep } from "../work/sweep.ts";
 
 const SHUTDOWN_MS_MAX = 18_000;
 
-/** Sweeps at once and then every `everyMs` until the signal; a sweep that breaks does not end it. */
+/** How much longer than until its next sweep a process stays the one who sweeps. */
+const SWEEP_SPARE_MS = 30_000;
+
+/** Sweeps at once and then every `everyMs` until the signal, unless another process does; a sweep that breaks does not end it. */
 export async function sweepForEver(options: {
   deps: WorkDependencies;
+  /** The name under which this process holds leases. */
+  owner: string;
   everyMs: number;
   signal: AbortSignal;
   onState: (state: SweepState) => void;
 }): Promise<void> {
-  const { deps, everyMs, signal, onState } = options;
+  const { deps, owner, everyMs, signal, onState } = options;
   while (!signal.aborted) {
     try {
-      onState((await sweep(deps)) ? "done" : "failed");
+      const isOurs = await deps.store.work.claimSweep(owner, everyMs + SWEEP_SPARE_MS);
+      onState(!isOurs || (await sweep(deps)) ? "done" : "failed");
     } catch (error) {
       onState("failed");
       deps.log.error("the sweep broke", { reason: String(error) });

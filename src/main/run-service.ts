@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import packageFile from "../../package.json" with { type: "json" };
 import { createAgent } from "../agent/create-agent.ts";
-import { readTranscript } from "../agent/read-transcript.ts";
 import { adminToken } from "../config/admin-token.ts";
 import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
 import { isPaused } from "../domain/decision.ts";
@@ -23,8 +22,9 @@ import { createAudit } from "../observe/audit.ts";
 import { createLog, standardError } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createRedactor } from "../observe/redactor.ts";
+import { createSecretScan } from "../observe/secret-scan.ts";
 import type { Log } from "../ports/observe.ts";
-import type { SessionDrop } from "../ports/store.ts";
+import { type SessionDrop, StoreFailure, type StoreFailureKind } from "../ports/store.ts";
 import type { RunDependencies } from "../run/dependencies.ts";
 import { endOrphans } from "../run/end-orphans.ts";
 import { executeRun } from "../run/execute-run.ts";
@@ -32,22 +32,37 @@ import { loadPromptFiles, type PromptFiles } from "../run/prompt-files.ts";
 import { createJail } from "../sandbox/create-jail.ts";
 import { createProcesses } from "../sandbox/create-processes.ts";
 import { sessionKey } from "../sessions/key.ts";
+import { retainForEver } from "../sessions/retention.ts";
 import { dropAllForIssue, dropSession, openSessionStore } from "../sessions/store.ts";
-import { openStore } from "../store/open-store.ts";
 import type { WorkDependencies } from "../work/dependencies.ts";
 import { createWorkLoop } from "../work/loop.ts";
+import { diskLimits, makeRoomForEver } from "../work/make-room.ts";
 import { oneAtATime } from "../work/one-at-a-time.ts";
 import { createSnapshotReader } from "../work/read-snapshot.ts";
 import type { SweepState } from "../work/sweep.ts";
+import { tidyForEver } from "../work/tidy-store.ts";
+import { watchForge } from "../work/watch-forge.ts";
+import { auditFile, auditNote } from "./audit-note.ts";
+import { auditedStore, auditedWriters } from "./audited-store.ts";
+import { createControl } from "./control.ts";
 import { sweepForEver, untilSignal, withinShutdown } from "./lifecycle.ts";
-import { markAgain, noticeNewConfig, ownerOf } from "./look-again.ts";
+import { markAgain, noticeNewConfig } from "./look-again.ts";
+import { openDatabase } from "./open-database.ts";
+import { openGates } from "./open-gates.ts";
+import { createPauseFile, pause, watchPauseFile } from "./pause-file.ts";
+import { prefixNotices } from "./prefixes.ts";
 import { refuse } from "./refuse.ts";
-import { agentSettings, gitCredential, namedPolicies, repositorySettings } from "./settings.ts";
+import type { Replaced } from "./replaced.ts";
+import { createSessionHomes } from "./session-homes.ts";
+import { agentSettings, gitCredential, policiesOf, repositorySettings } from "./settings.ts";
 import { makeSocketDir, writeServeFile } from "./state-files.ts";
 
 const EXIT_DONE = 0;
 const LISTEN_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
+const STORE_REFUSES: readonly StoreFailureKind[] = ["open", "newer"];
 const WAITING_REFRESH_MS = 200;
+const DAY_MS = 24 * 60 * 60_000;
+const PAUSED_BY_FILE = "paused_by_file";
 const OWN_SKILLS = fileURLToPath(new URL("../../skills", import.meta.url));
 
 /**
@@ -58,8 +73,9 @@ export async function runService(options: {
   readonly config: Config;
   readonly notices: readonly { readonly message: string }[];
   readonly env: Record<string, string | undefined>;
+  readonly replaced?: Replaced;
 }): Promise<number> {
-  const { config, notices, env } = options;
+  const { config, notices, env, replaced = {} } = options;
   const directories = config.skillsDir === null ? [OWN_SKILLS] : [config.skillsDir, OWN_SKILLS];
   const prompts = await loadPromptFiles(directories);
   if (!prompts.ok) {
@@ -85,8 +101,11 @@ export async function runService(options: {
     log.warn("sandbox.mode is none: agents run without walls on this host");
   }
   try {
-    return await run(config, { prompts: prompts.files, jail, log, redactor });
+    return await run(config, { prompts: prompts.files, jail, log, redactor, replaced });
   } catch (error) {
+    if (error instanceof StoreFailure && STORE_REFUSES.includes(error.kind)) {
+      return refuse([error.message]);
+    }
     // Bun's words for a taken or foreign address; everything else is a bug and stays an exception.
     if (
       !(error instanceof Error) ||
@@ -106,34 +125,55 @@ type Parts = {
   readonly jail: ReturnType<typeof createJail>;
   readonly log: Log;
   readonly redactor: ReturnType<typeof createRedactor>;
+  readonly replaced: Replaced;
 };
 
 async function run(config: Config, parts: Parts): Promise<number> {
-  const { log, redactor } = parts;
-  const now = Date.now;
+  const { log, redactor, replaced } = parts;
   const { stateDir } = config;
   // What is opened is closed again, the newest first, also when a later part does not start.
   await using open = new AsyncDisposableStack();
-  const store = await openStore({
-    path: join(stateDir, "claude-hooks.db"),
-    now,
+  const database = await openDatabase(config, {
+    now: Date.now,
     warn: (message) => log.warn("store", { reason: message }),
   });
-  open.defer(async () => await store.close());
-  const processes = createProcesses();
-  await endOrphans({ store, processes, now, log });
-  const sessions = await openSessionStore({ table: store.sessions, stateDir, now, log });
-  open.defer(async () => await sessions.mirror.close());
-  const audit = createAudit({ file: join(stateDir, "audit.jsonl"), now, redactor, log });
+  open.defer(async () => await database.close());
+  const { own, owner, shared } = database;
+  // Leases, retry times and what is shown count by the clock of whatever keeps the leases.
+  const now = database.store.now;
+  const unaudited = replaced.store?.(database.store) ?? database.store;
+  const audit = createAudit({
+    file: auditFile(stateDir),
+    now,
+    redactor,
+    log,
+    note: auditNote(own),
+  });
   open.defer(async () => await audit.close());
+  await audit.start();
+  audit.append("service_started", { version: packageFile.version, pid: process.pid });
+  open.defer(() => audit.append("service_stopped", { pid: process.pid }));
+  const store = auditedStore(unaudited, audit);
+  const processes = replaced.processes?.(createProcesses()) ?? createProcesses();
+  const survivors = await endOrphans({ store, owner, processes, now, log });
+  const sessions = await openSessionStore({
+    ...{ table: store.sessions, stateDir, now, log },
+    isShared: shared !== null,
+  });
+  open.defer(async () => await sessions.mirror.close());
+  // What other processes change has to reach this one's file, too.
+  if (shared !== null) store.onWake(() => sessions.mirror.changed());
+  const pauseFile = createPauseFile(stateDir);
+  const pausedByFile = (): boolean => pauseFile.isOn();
   const metrics = createMetrics({
     queueWaiting: async () => (await store.work.waiting()).waiting,
     sessions: async () => await store.sessions.count(),
+    gates: () => gates.names().map((name) => ({ name, closed: gates.isClosed(name) })),
   });
   const deliveries = countDeliveries(metrics);
   const socketDir = await makeSocketDir(stateDir);
   open.defer(async () => await rm(socketDir, { recursive: true, force: true }));
-  const forge = createForge({
+  const client = createForge({
     url: config.forge.url,
     ca: config.forge.ca?.pem ?? null,
     agents: config.agents.map(({ name, login, token }) => ({
@@ -147,8 +187,23 @@ async function run(config: Config, parts: Parts): Promise<number> {
     now,
     log,
   });
+  const forge = replaced.forge?.(client) ?? client;
   const policy = (repo: string): Policy | null => policyFor(config, repo);
-  const readSnapshot = createSnapshotReader({ reader: forge.reader, store, policy });
+  const reading = createSnapshotReader({ reader: forge.reader, store, policy });
+  for (const { message } of prefixNotices(config, await store.prefixes.current())) {
+    log.warn(message);
+  }
+  const gates = await openGates({
+    config,
+    store,
+    forge,
+    jail: parts.jail,
+    wake: () => loop.wake(),
+    now,
+    log,
+  });
+  open.defer(async () => await gates.settled());
+  const readSnapshot = watchForge(gates, auditedWriters(reading, audit));
   const git = createGit({
     stateDir,
     remoteUrl: (repo) => `${config.forge.url}/${repo}.git`,
@@ -157,8 +212,13 @@ async function run(config: Config, parts: Parts): Promise<number> {
     now,
     log,
   });
-  const sessionHome = (item: ItemRef, agent: string): string =>
-    join(stateDir, "claude", item.repo, `${item.number}`, agent);
+  for (const { item, agent, process } of survivors) {
+    const clone = await git.use(item, agent);
+    clone.child(() => processes.isAlive(process));
+    clone.release();
+  }
+  const homes = createSessionHomes(stateDir, log);
+  const sessionHome = homes.path;
   const dropTranscripts = async (item: ItemRef): Promise<void> => {
     await removeTree(join(stateDir, "claude", item.repo, `${item.number}`));
   };
@@ -169,6 +229,8 @@ async function run(config: Config, parts: Parts): Promise<number> {
       of.map(({ key }) => key),
       why,
     );
+    // Before the rows: if it fails, they still say what is left to be dropped.
+    for (const { key } of of) await shared?.dropSession(key);
     const dropped = await dropAllForIssue(sessions, item.repo, item.number);
     await dropTranscripts(item);
     return dropped;
@@ -191,20 +253,32 @@ async function run(config: Config, parts: Parts): Promise<number> {
     git,
     store,
     policy,
-    policies: () => namedPolicies(config),
+    policies: () => policiesOf(config),
     agents: () => config.agents,
     readSnapshot,
     dropSessions: async (item) => await dropSessions(item, "closed"),
+    gates,
+    chance: Math.random,
     now,
     log,
     metrics,
     audit,
+    // Of several processes one may rest: what it would decide is no word about the items.
+    pausedByFile: () => shared === null && pausedByFile(),
   };
+  const secrets = createSecretScan(secretsOf(config).map((secret) => secret.reveal()));
   const runs: RunDependencies = {
     forge,
     git,
-    agent: createAgent({ jail: parts.jail, processes, now }),
+    agent: createAgent({
+      jail: parts.jail,
+      processes,
+      now,
+      ...(shared === null ? {} : { shared: { store: shared, log } }),
+      ...(replaced.binary === undefined ? {} : { binary: replaced.binary }),
+    }),
     jail: parts.jail,
+    processes,
     gateway,
     egress: createEgress({
       dir: socketDir,
@@ -220,31 +294,44 @@ async function run(config: Config, parts: Parts): Promise<number> {
     sessionHome,
     readSnapshot,
     oneMerge: oneAtATime(),
+    gates,
+    chance: Math.random,
     now,
     newId: randomUUID,
     newFence: () => randomBytes(8).toString("hex"),
     log,
     metrics,
+    audit,
+    secrets,
+    pausedByFile,
   };
   const shutdown = new AbortController();
-  const owner = await ownerOf(store);
   const loop = createWorkLoop(work, {
     owner,
     limits: () => config.limits,
-    run: async (claim) => await executeRun(claim, runs, shutdown.signal),
+    run: async (claim) => await executeRun(claim, runs, control.ending()),
+    draining: () => control.draining() || pausedByFile(),
+    resting: () => shared !== null && pausedByFile(),
   });
+  const control = createControl({ store, wake: () => loop.wake(), now, log });
   store.onWake(() => loop.wake());
   await store.work.reap(owner);
   await noticeNewConfig(store, config);
 
   let closing = false;
   let waiting = 0;
+  let isAway = false;
   const refresh = setInterval(() => {
     store.work.waiting().then(
       (queue) => {
         waiting = queue.waiting;
+        if (isAway) log.info("the database answers again");
+        isAway = false;
       },
-      (error: unknown) => log.warn("the queue could not be counted", { reason: String(error) }),
+      (error: unknown) => {
+        if (!isAway) log.warn("the queue could not be counted", { reason: String(error) });
+        isAway = true;
+      },
     );
   }, WAITING_REFRESH_MS);
   open.defer(() => clearInterval(refresh));
@@ -258,7 +345,14 @@ async function run(config: Config, parts: Parts): Promise<number> {
     closing: () => closing,
     agents: () => config.agents,
     concerns: (repo) => repositoryFor(config, repo) !== null,
-    deliveries: store.deliveries,
+    deliveries: {
+      record: async (delivery, marks) => {
+        const kept = await store.deliveries.record(delivery, marks);
+        // Until the next count: a burst must not pass the limit between two of them.
+        if (kept === "accepted") waiting += marks.length;
+        return kept;
+      },
+    },
     now,
     metrics: deliveries,
     audit,
@@ -272,6 +366,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   open.defer(async () => await publicListener.stop(true));
   const token = await adminToken(config, randomBytes);
   redactor.add([token.reveal()]);
+  secrets.add([token.reveal()]);
   let sweepState: SweepState = "running";
   const adminListener = createAdminListener({
     listen: config.admin.listen,
@@ -287,8 +382,11 @@ async function run(config: Config, parts: Parts): Promise<number> {
         };
         const { runs: known } = await store.ledger.read(item);
         if (known.some((one) => one.agent === agent && one.endedAt === null)) return "running";
+        // A run that is still being prepared has read the session already.
+        if ((await store.work.runningAgent(item)) === agent) return "running";
         const key = sessionKey(agent, item.repo, item.number);
         await store.conversations.ending([key], "reset");
+        await shared?.dropSession(key);
         const existed = await dropSession(sessions, key);
         await removeTree(sessionHome(item, agent));
         return existed;
@@ -296,22 +394,34 @@ async function run(config: Config, parts: Parts): Promise<number> {
       resetItem: async (item) => {
         const { runs: known } = await store.ledger.read(item);
         if (known.some(({ endedAt }) => endedAt === null)) return "running";
+        if ((await store.work.runningAgent(item)) !== null) return "running";
         return await dropSessions(item, "reset");
       },
-      transcript: async ({ agent, repo, number, sessionId }) =>
-        await readTranscript(sessionHome({ repo, number }, agent), sessionId, redactor.text),
+      transcript: async ({ key, agent, repo, number, sessionId }) => {
+        const place = { key, home: sessionHome({ repo, number }, agent) };
+        return await runs.agent.readTranscript(place, sessionId, redactor.text);
+      },
     },
     control: {
-      pause: async (scope) => await store.work.pause(scope, true),
+      pause: async (scope) => await pause(scope, { pauseFile, store, log }),
+      ...control.words,
       resume: async (scope) => {
+        if (scope.kind === "all") control.undrain();
         await store.work.pause(scope, false);
+        if (scope.kind === "all") await pauseFile.remove();
         // What was decided while paused is asked again now, not at the next sweep.
         await markAgain(store, ({ reason }) => isPaused(reason));
       },
     },
-    status: () => ({ deliveries: deliveries.counts() }),
-    readiness: () => ({ ready: !closing, sweep: sweepState }),
+    status: () => ({
+      deliveries: deliveries.counts(),
+      draining: control.draining(),
+      pausedByFile: pausedByFile(),
+    }),
+    gates,
+    readiness: () => ({ ready: !closing && !isAway, sweep: sweepState }),
     metricsText: async () => (await metrics.render()).body,
+    audit,
     version: packageFile.version,
     log,
   });
@@ -329,17 +439,54 @@ async function run(config: Config, parts: Parts): Promise<number> {
   loop.start();
   const sweeping = sweepForEver({
     deps: work,
+    owner,
     everyMs: config.sweepSeconds * 1000,
     signal: shutdown.signal,
     onState: (state) => {
       sweepState = state;
     },
   });
+  const tidying = tidyForEver({
+    store,
+    deliveryMs: config.limits.deliveryDays * DAY_MS,
+    now,
+    log,
+    signal: shutdown.signal,
+  });
+  const makingRoom = makeRoomForEver(work, {
+    limits: () => diskLimits(config.limits),
+    signal: shutdown.signal,
+  });
+  const retaining = retainForEver({
+    ...{ store, homes, transcripts: shared, owner, now, log },
+    unusedMs: config.limits.transcriptDays * DAY_MS,
+    sessionsChanged: () => sessions.mirror.changed(),
+    signal: shutdown.signal,
+  });
+
+  const watchingFile = watchPauseFile(pauseFile, {
+    wasOn: (await own.get(PAUSED_BY_FILE)) === "1",
+    changed: async (isOn) => {
+      log.warn(
+        isOn ? "everything is paused by the file in the state directory" : "the pause file is gone",
+      );
+      audit.append(isOn ? "paused_by_file" : "pause_file_gone", {});
+      await own.set(PAUSED_BY_FILE, isOn ? "1" : "0");
+      // What was decided meanwhile is asked again now, not at the next sweep.
+      if (!isOn) await markAgain(store, ({ reason }) => isPaused(reason));
+    },
+    failed: (error) => log.warn("the pause file could not be followed", { reason: String(error) }),
+    signal: shutdown.signal,
+  });
 
   await untilSignal(log);
   log.info("stopping");
   shutdown.abort();
-  await withinShutdown(Promise.all([loop.drain(), sweeping]), log);
+  control.stop();
+  await withinShutdown(
+    Promise.all([loop.drain(), sweeping, tidying, makingRoom, retaining, watchingFile]),
+    log,
+  );
   // Until here the intake went on: what comes in the last moment is sent away.
   closing = true;
   await open.disposeAsync();

@@ -1,6 +1,8 @@
 import { type Config, policyFor, repositoryFor } from "../config/config.ts";
 import type { Policy } from "../domain/policy.ts";
 import type { AgentSettings, RepositorySettings } from "../run/dependencies.ts";
+import { modelGateOf } from "./open-gates.ts";
+import { toolsDigest } from "./prefixes.ts";
 
 /** The token is the password; the user name does not matter to Forgejo and Gitea. */
 export function gitCredential(config: Config, name: string | null): string | null {
@@ -10,12 +12,9 @@ export function gitCredential(config: Config, name: string | null): string | nul
   return `Authorization: Basic ${basic}`;
 }
 
-/** The policies of repositories that are named in full, not by a pattern. */
-export function namedPolicies(config: Config): readonly Policy[] {
-  return config.repositories.flatMap(({ pattern }) => {
-    const policy = pattern.endsWith("/*") ? null : policyFor(config, pattern);
-    return policy === null ? [] : [policy];
-  });
+/** The policy of every entry of `repositories`; of one for all of an owner its `repo` is `owner/*`. */
+export function policiesOf(config: Config): readonly Policy[] {
+  return config.repositories.flatMap(({ pattern }) => policyFor(config, pattern) ?? []);
 }
 
 /** What runs need to know of a repository, or null when the configuration does not name it. */
@@ -33,5 +32,10 @@ export function agentSettings(config: Config, name: string): AgentSettings {
   if (agent === undefined) throw new Error(`no agent ${name} in the configuration`);
   const { host } = new URL(config.forge.url);
   const email = agent.git.email ?? `${agent.login}@noreply.${host.replace(/:\d+$/u, "")}`;
-  return { model: agent.model, identity: { name: agent.git.name, email } };
+  return {
+    model: agent.model,
+    modelGate: modelGateOf(config),
+    tools: toolsDigest(agent.skills),
+    identity: { name: agent.git.name, email },
+  };
 }

@@ -7,6 +7,8 @@ export interface Gauges {
   queueWaiting(): Promise<number>;
   /** Sessions that would be resumed. */
   sessions(): Promise<number>;
+  /** All gates there are; left out: none. */
+  gates?(): readonly { readonly name: string; readonly closed: boolean }[];
 }
 
 export interface MetricsOutput extends Metrics {
@@ -35,6 +37,17 @@ export function createMetrics(gauges: Gauges): MetricsOutput {
   const resumes = counter("claude_hooks_resumes_total", "Attempts to resume.", ["result"]);
   gauge("claude_hooks_queue_waiting", "Waiting work items.", gauges.queueWaiting, registers);
   gauge("claude_hooks_sessions", "Sessions that would be resumed.", gauges.sessions, registers);
+  new Gauge({
+    name: "claude_hooks_gate_closed",
+    help: "1 while no new run begins behind the gate.",
+    labelNames: ["gate"],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, closed } of gauges.gates?.() ?? [])
+        this.set({ gate: name }, Number(closed));
+    },
+  });
   // Known from the start, so that a rate over them begins at zero.
   for (const status of ["accepted", "duplicate", "ignored", "refused"]) {
     deliveries.inc({ status }, 0);

@@ -2,6 +2,7 @@ import type { Profile } from "../domain/skill.ts";
 import type { ToolAnswer, ToolCall, ToolName } from "../domain/tools.ts";
 import type { GatewayDoor } from "./gateway.ts";
 import type { ProcessIdentity } from "./jail.ts";
+import type { TranscriptHolder } from "./transcripts.ts";
 
 /** One query to Claude: everything the SDK is told comes from here. */
 export interface AgentRequest {
@@ -21,6 +22,20 @@ export interface AgentRequest {
   readonly egressSocket: string | null;
   readonly read: readonly string[];
   readonly limits: { readonly usd: number; readonly turns: number };
+  /** The session and the claim under which its transcript is kept; needed where hosts share transcripts. */
+  readonly keeping?: {
+    readonly session: string;
+    readonly holder: TranscriptHolder;
+    /** Whether the claim still holds for a while, as far as is known here without asking anybody; left out: it does. */
+    readonly holdsLease?: () => boolean;
+  };
+}
+
+/** Where the transcripts of a session are: under its key where hosts share them, else in its directory. */
+export interface SessionPlace {
+  readonly key: string;
+  /** Host path of the session's own directory. */
+  readonly home: string;
 }
 
 /** What happens while a run goes on. */
@@ -48,7 +63,14 @@ export type AgentEnd =
   | { readonly kind: "session_lost" }
   | {
       readonly kind: "wait";
-      readonly reason: "rate_limit" | "usage_limit" | "overloaded" | "network" | "server";
+      readonly reason:
+        | "rate_limit"
+        | "usage_limit"
+        | "overloaded"
+        | "network"
+        | "server"
+        /** The store of shared transcripts; Claude was not asked. */
+        | "transcripts";
       readonly message: string;
       /** Epoch milliseconds, when the other side said when. */
       readonly retryAt: number | null;
@@ -80,17 +102,26 @@ export interface AgentReport {
   readonly denials: number;
 }
 
-/** Runs Claude through the Agent SDK inside the jail. */
+/**
+ * Runs Claude through the Agent SDK inside the jail. What asks for transcripts throws
+ * TranscriptFailure `unavailable` where hosts share them and their store does not answer.
+ */
 export interface Agent {
   /**
    * Resolves when the CLI's process is gone (never before), whatever happened; never throws for a
    * failure of the run. Aborting `signal` interrupts, then closes, then kills.
    */
   run(request: AgentRequest, listener: AgentListener, signal: AbortSignal): Promise<AgentReport>;
-  /** Whether a non-empty transcript of this session lies under the session's directory. */
-  hasTranscript(home: string, sessionId: string): Promise<boolean>;
+  /** Whether a non-empty transcript of this conversation is there. */
+  hasTranscript(place: SessionPlace, sessionId: string): Promise<boolean>;
   /** Deletes the transcripts of a conversation that another one has taken the place of; resolves with how many there were. */
-  dropTranscript(home: string, sessionId: string): Promise<number>;
+  dropTranscript(place: SessionPlace, sessionId: string): Promise<number>;
   /** Whether the prompt of this run is in that transcript: what a killed run was told is known by this alone. */
-  holdsPrompt(home: string, sessionId: string, runId: string): Promise<boolean>;
+  holdsPrompt(place: SessionPlace, sessionId: string, runId: string): Promise<boolean>;
+  /** The newest 1 MB of a conversation for people, every piece of it through `redact`; null when there is none. */
+  readTranscript(
+    place: SessionPlace,
+    sessionId: string,
+    redact: (text: string) => string,
+  ): Promise<string | null>;
 }

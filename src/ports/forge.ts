@@ -78,8 +78,14 @@ export interface ForgeReader {
    * changed); asked with the agent's token.
    */
   changedFor(agent: string, since: number): Promise<readonly ChangedItem[]>;
-  /** Open issues that carry a label, changed since. */
-  changedWithLabel(repo: string, label: string, since: number): Promise<readonly ChangedItem[]>;
+  /** Open issues that carry a label, changed since, of all repositories of one owner, or (null) of all there are. */
+  changedWithLabel(
+    owner: string | null,
+    label: string,
+    since: number,
+  ): Promise<readonly ChangedItem[]>;
+  /** Everything in any state changed since, of all repositories of one owner, or (null) of all there are. */
+  changedOf(owner: string | null, since: number): Promise<readonly ChangedItem[]>;
   /** The forge's clock minus ours in milliseconds, from the Date header of the newest answer. */
   clockOffset(): number;
 }

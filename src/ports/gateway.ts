@@ -24,6 +24,14 @@ export interface RunMeter {
    * The CLI reads this only for a subscription's own token, and it never has that.
    */
   readonly limitResetsAt?: number | null;
+  /** The budget of several runs that had nothing left for the newest request; null or absent: none. */
+  readonly outOf?: string | null;
+  /**
+   * How the newest request failed: with the HTTP status of the model's server, or null when that could
+   * not be reached or broke off. Null or absent when it was answered, or there was none. This is the
+   * only word about the model's server that no agent with a shell could have made up.
+   */
+  readonly refusal?: { readonly status: number | null } | null;
 }
 
 /** The door of one run to the model; `credential` is worthless anywhere else. */
@@ -37,6 +45,12 @@ export interface GatewayDoor {
   close(): Promise<void>;
 }
 
+/**
+ * Asked before each request with what the run has used so far: the name of a budget of several runs
+ * that has nothing left, such as `usd_per_day`, or null. Then the request is refused and the run ends.
+ */
+export type SpentQuestion = (used: RunMeter) => Promise<string | null>;
+
 /** The only way from an agent to the model: it adds the key, meters, and stops a run at its budget. */
 export interface Gateway {
   /** `model`: the model of the run, the only one it may ask for besides the CLI's small one; absent: any with a price. */
@@ -44,6 +58,7 @@ export interface Gateway {
     readonly runId: string;
     readonly usdLimit: number;
     readonly model?: string;
+    readonly spent?: SpentQuestion;
   }): Promise<GatewayDoor>;
   stop(): Promise<void>;
 }

@@ -1,7 +1,16 @@
+import type { Change } from "../domain/change.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 
 /** Why git could not do it, classified from its exit and output where it ran. */
-export type GitFailureKind = "auth" | "not_found" | "unavailable" | "disk" | "timeout" | "broken";
+export type GitFailureKind =
+  | "auth"
+  | "not_found"
+  /** The repository is there, but not the branch that work starts from. */
+  | "no_base"
+  | "unavailable"
+  | "disk"
+  | "timeout"
+  | "broken";
 
 export class GitFailure extends Error {
   override readonly name = "GitFailure";
@@ -40,11 +49,17 @@ export interface Workspace {
 }
 
 export type PushAnswer =
-  | { readonly kind: "pushed" | "up_to_date"; readonly sha: string }
+  | { readonly kind: "pushed"; readonly sha: string }
+  /** The branch stands there already. */
+  | { readonly kind: "up_to_date"; readonly sha: string }
   /** HEAD has no commit that the base does not have. */
   | { readonly kind: "no_commits" }
   | { readonly kind: "dirty"; readonly files: readonly string[] }
   | { readonly kind: "moved"; readonly by: string; readonly sha: string }
+  /** HEAD does not contain `sha`, which it was to be rebased onto. */
+  | { readonly kind: "not_rebased"; readonly sha: string }
+  /** `check` had this against it. */
+  | { readonly kind: "objected"; readonly reason: string }
   | { readonly kind: "refused"; readonly message: string };
 
 /**
@@ -67,12 +82,39 @@ export interface Git {
   diff(repo: string, base: string, head: string, bytes: number): Promise<string>;
   /** Commits of from..to, newest first, at most `count`; empty when `from` is unknown (a force-push). */
   log(repo: string, from: string, to: string, count: number): Promise<readonly CommitLine[]>;
+  /** What base...head changes: branches of the remote or shas. */
+  change(repo: string, base: string, head: string): Promise<Change>;
   /** Whether merging head into base conflicts, by git merge-tree in the cache. */
   conflicts(repo: string, base: string, head: string): Promise<boolean>;
-  /** Removes every clone of the item; resolves with how many there were. */
+  /** Takes a clone for a run, whether it exists or not; waits for the end of what works in it. */
+  use(item: ItemRef, agent: string): Promise<CloneUse>;
+  /** Removes one clone to make room; false when it is in use. Its commits are kept in the cache. */
+  removeClone(item: ItemRef, agent: string): Promise<boolean>;
+  /** What the state directory takes on the disk. */
+  sizes(): Promise<Sizes>;
+  /** Removes every clone of the item, when nothing works in them any more; resolves with how many there were. */
   removeClones(item: ItemRef): Promise<number>;
   /** Paths of files whose change means that `setup` must run again, with a digest of their content. */
   lockfileDigest(item: ItemRef, agent: string): Promise<string>;
+}
+
+/** The right to a clone: until it is given back nobody changes or removes it. */
+export interface CloneUse {
+  /** A process was started in the clone: it stays in use until that is gone, also when it is given back. */
+  child(isAlive: () => boolean): void;
+  release(): void;
+}
+
+/** Bytes on the disk. */
+export interface Sizes {
+  readonly total: number;
+  /** Clones, cache and conversations of each repository, by `owner/name`. */
+  readonly repositories: ReadonlyMap<string, number>;
+  readonly clones: readonly {
+    readonly item: ItemRef;
+    readonly agent: string;
+    readonly bytes: number;
+  }[];
 }
 
 /** A commit as one line of a log. */
@@ -89,6 +131,21 @@ export interface PushOrder {
   readonly base: string;
   readonly remoteSha: string | null;
   readonly run: string;
+  /** A sha that what is pushed must contain: somebody moved the branch and was told of. */
+  readonly onto?: string | null;
+  /** Asked before anything leaves the cache; a text is a reason not to push. What it throws ends the push. */
+  readonly check?: (work: OutgoingWork) => Promise<string | null>;
+}
+
+/** What a push would bring to the forge. */
+export interface OutgoingWork {
+  readonly sha: string;
+  /** Of the commits that neither the base nor the remote branch has, newest first, at most 500. */
+  readonly messages: readonly string[];
+  /** Authors, messages and patches of those commits, cut at 8 MiB. */
+  readonly text: string;
+  /** The whole branch against its base. */
+  readonly change: Change;
 }
 
 export interface CloneState {

@@ -38,3 +38,9 @@ export interface Metrics {
 export interface Audit {
   append(kind: string, fields: Readonly<Record<string, unknown>>): void;
 }
+
+/** Finds secrets of the service in text that is about to leave it. */
+export interface SecretScan {
+  /** Whether a known secret, one of its encodings or a tell-tale part of one stands in the text. */
+  holds(text: string): boolean;
+}

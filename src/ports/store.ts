@@ -1,7 +1,10 @@
+import type { Spending } from "../domain/budget.ts";
 import type { RunOrder } from "../domain/decision.ts";
+import type { Hold, PeoplesNewest } from "../domain/hold.ts";
 import type { EffectRecord, Ledger, Outcome, Park, RunRecord } from "../domain/ledger.ts";
 import type { Seen } from "../domain/seen.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import type { GateTable } from "./gates.ts";
 import type { TokenUsage } from "./gateway.ts";
 import type { ProcessIdentity } from "./jail.ts";
 
@@ -24,7 +27,9 @@ export type StoreFailureKind =
   /** A page was asked for with a cursor that no answer has given. */
   | "cursor"
   /** Something was said of a run that was never started. */
-  | "unknown_run";
+  | "unknown_run"
+  /** The claim under which something was to be written is somebody else's by now. */
+  | "lost";
 
 /** What the store refuses; the message names the value and the remedy. */
 export class StoreFailure extends Error {
@@ -56,8 +61,16 @@ export interface Page<T> {
 }
 
 export interface DeliveryStore {
-  /** Durable when it resolves; `duplicate` and nothing written when the id is known. */
+  /**
+   * Durable when it resolves. `duplicate`: an accepted delivery of this id is known, and nothing was
+   * written; or one of another id with the same event and body (the same hook registered twice) was
+   * accepted at most 5 minutes before: then it is kept, and its marks are set all the same. What was
+   * ignored, or failed with its transaction, is not remembered as handled: sent again under the same
+   * id it is taken as if it were new.
+   */
   record(delivery: DeliveryRecord, marks: readonly Mark[]): Promise<"accepted" | "duplicate">;
+  /** Deletes up to `limit` of those received before (epoch ms), the oldest first; resolves with how many. */
+  forget(before: number, limit: number): Promise<number>;
   list(limit: number, before: string | null): Promise<Page<DeliveryRecord>>;
 }
 
@@ -65,6 +78,8 @@ export interface DeliveryStore {
 export interface MarkRow {
   readonly mark: Mark;
   readonly count: number;
+  /** How often it could not be resolved. */
+  readonly tries: number;
 }
 
 export type ItemState = "idle" | "waiting" | "running" | "parked";
@@ -80,6 +95,8 @@ export interface ItemRow {
   /** When it is looked at or tried again, epoch ms; null: on the next mark. */
   readonly retryAt: number | null;
   readonly usd: number;
+  /** The agent whose order waits for its turn, or null. */
+  readonly waitsFor: string | null;
 }
 
 /** The fenced right to reconcile or run one work item until `leaseUntil`. */
@@ -111,15 +128,24 @@ export interface ReconcileResult {
 export interface RunLimits {
   readonly runs: number;
   readonly runsPerAgent: number;
+  /** Agents none of whose orders may begin now. */
+  readonly held?: readonly string[];
 }
 
 export interface WorkStore {
   /** Adds one to the counter of every mark; `urgent` ones (webhooks) are reconciled before sweeps. */
   mark(marks: readonly Mark[], urgent: boolean): Promise<void>;
+  /** Those that may be looked at now, the urgent ones first. */
   unresolved(limit: number): Promise<readonly MarkRow[]>;
+  /** The mark could not be resolved: it is looked at again at `until` (epoch ms). */
+  postpone(row: MarkRow, until: number): Promise<void>;
   /** Moves a mark to the items it turned out to be (none: it concerns nothing), in one transaction. */
   resolve(row: MarkRow, items: readonly ItemRef[]): Promise<void>;
   claimReconcile(owner: string, leaseMs: number): Promise<Claim | null>;
+  /** Takes the lease of one known item that nobody has, so that nothing runs on it meanwhile; its marks, times and waiting order stay. Null: somebody has it, or it is unknown. */
+  claimItem(item: ItemRef, owner: string, leaseMs: number): Promise<Claim | null>;
+  /** Gives that lease back and changes nothing else. */
+  release(claim: Claim): Promise<void>;
   /** False: the lease was lost and nothing was written. */
   settleReconcile(claim: Claim, result: ReconcileResult): Promise<boolean>;
   claimRun(owner: string, leaseMs: number, limits: RunLimits): Promise<RunClaim | null>;
@@ -128,13 +154,19 @@ export interface WorkStore {
     claim: Claim,
     leaseMs: number,
   ): Promise<{ readonly held: boolean; readonly mark: number }>;
-  /** Ends the run's lease and marks the item again; `notBefore` delays the next reconcile (a retry time), `park` is added to the item's parks in place of one of the same row. */
+  /** Ends the run's lease and marks the item again; `notBefore` delays the next reconcile (a retry time), `park` is added to the item's parks in place of one of the same row; `row`: a run of it was carried out, so that it counts as tried no longer. */
   settleRun(
     claim: Claim,
-    after: { readonly notBefore: number | null; readonly park: Park | null },
+    after: {
+      readonly notBefore: number | null;
+      readonly park: Park | null;
+      readonly row?: Park["row"];
+    },
   ): Promise<boolean>;
-  /** Frees leases that ran out, and all of `owner` (boot); resolves with how many. */
+  /** Frees leases that ran out, and all of `owner` (boot); resolves with how many. A run whose lease ran out is ended as `cancelled`: its worker can say nothing any more. */
   reap(owner: string | null): Promise<number>;
+  /** Makes `owner` the one who sweeps for `leaseMs`, or renews that; false: somebody else is, and may be for longer. */
+  claimSweep(owner: string, leaseMs: number): Promise<boolean>;
   /** The next moment at which something becomes due, epoch ms, or null. */
   nextDue(): Promise<number | null>;
   items(limit: number, before: string | null): Promise<Page<ItemRow>>;
@@ -145,6 +177,19 @@ export interface WorkStore {
   waiting(): Promise<{ readonly waiting: number; readonly active: number }>;
   pause(scope: PauseScope, on: boolean): Promise<void>;
   paused(): Promise<readonly PauseScope[]>;
+  /** Takes the item's waiting order back, lets no run of it be claimed, and marks it; false for an unknown item. */
+  hold(item: ItemRef, hold: Hold): Promise<boolean>;
+  held(item: ItemRef): Promise<Hold | null>;
+  /** What the first snapshot after a hold showed of people; later calls change nothing. */
+  holdKnows(item: ItemRef, known: PeoplesNewest): Promise<void>;
+  /** Takes the hold away; nothing else. */
+  letGo(item: ItemRef): Promise<void>;
+  /** Takes hold, parks and retry times away, counts its limits anew from now on, and marks it; false for an unknown item. */
+  goOn(item: ItemRef): Promise<boolean>;
+  /** The agent whose run has the item now, from the claim to the exit of its process; null: none. */
+  runningAgent(item: ItemRef): Promise<string | null>;
+  /** How many items have a run now, counted from the claim to the exit of its process. */
+  running(): Promise<number>;
 }
 
 export type PauseScope =
@@ -237,6 +282,8 @@ export interface SessionTable {
   dropAll(repo: string, number: number): Promise<readonly string[]>;
   /** Ordered by key. */
   all(): Promise<readonly SessionRow[]>;
+  /** Up to `limit` sessions that were last used before `before` (epoch ms), the oldest first. */
+  unused(before: number, limit: number): Promise<readonly SessionRow[]>;
   count(): Promise<number>;
   /** True while no session was ever kept here: none is stored and none was dropped. */
   isPristine(): Promise<boolean>;
@@ -263,6 +310,8 @@ export type SessionStart =
   | "tainted"
   /** An operator dropped the one before it. */
   | "reset"
+  /** The one before it was not used for `limits.transcript_days`, and deleted. */
+  | "retention"
   /** A person wrote its id into sessions.json. */
   | "by_hand";
 
@@ -368,17 +417,21 @@ export interface RunStore {
   ): Promise<void>;
   /** What the run has used so far, so that a kill does not lose it; nothing once it has ended. */
   metered(run: string, used: { readonly usd: number; readonly tokens: TokenUsage }): Promise<void>;
-  /** What was spent in all, by agent, and on each of the last `days` UTC days with a run that ended; newest day first. */
+  /** What was spent in all, by agent, by repository, and on each of the last `days` UTC days with a run that ended; newest day first. */
   spent(days: number): Promise<{
     readonly all: Spent;
     readonly agents: readonly (Spent & { readonly agent: string })[];
+    readonly repositories: readonly (Spent & { readonly repo: string })[];
     readonly days: readonly (Spent & { readonly day: string })[];
   }>;
   end(end: RunEnd): Promise<void>;
-  /** Runs without an end, with the process of their CLI if it was recorded (boot: end these first). */
-  unfinished(): Promise<
-    readonly { readonly run: RunView; readonly process: ProcessIdentity | null }[]
-  >;
+  /**
+   * What `owner` has left behind, with the process of the CLI if it was recorded (boot: end these
+   * first): runs without an end, and those that somebody else has ended when their lease ran out.
+   */
+  unfinished(
+    owner: string,
+  ): Promise<readonly { readonly run: RunView; readonly process: ProcessIdentity | null }[]>;
   list(limit: number, before: string | null): Promise<Page<RunView>>;
   get(id: string): Promise<RunView | null>;
   /** What the run's session had seen with its prompt, or null for an unknown run. */
@@ -393,13 +446,18 @@ export interface RunStore {
 }
 
 export interface EffectStore {
-  /** Writes the intent; an existing record of the key is returned instead and nothing is written. */
+  /**
+   * Writes the intent; an existing record of the key is returned instead and nothing is written,
+   * except that a refused one becomes the intent of this run: it is tried anew.
+   */
   intend(effect: {
     key: string;
     run: string;
     item: ItemRef;
     tool: string;
     at: number;
+    /** Given: throws StoreFailure `lost`, and nothing is written, when its lease does not hold any more. */
+    claim?: Claim;
   }): Promise<EffectRecord>;
   finish(
     id: number,
@@ -408,15 +466,52 @@ export interface EffectStore {
   openIntents(item: ItemRef): Promise<readonly EffectRecord[]>;
 }
 
+/** A clone as the ledger knows it. */
+export interface ItemClone {
+  readonly item: ItemRef;
+  readonly agent: string;
+  /** When the last run in it ended, epoch ms; null: none has. */
+  readonly endedAt: number | null;
+  /** A run of its item waits for a slot or is alive. */
+  readonly isWaitedFor: boolean;
+}
+
 export interface LedgerStore {
   /** Everything `decide` needs of one item, read in one transaction. */
   read(item: ItemRef): Promise<Ledger>;
+  /** The part of it that budgets are about. */
+  spending(item: ItemRef): Promise<Spending>;
   cloneMade(item: ItemRef, agent: string): Promise<void>;
   clonesRemoved(item: ItemRef): Promise<void>;
+  cloneRemoved(item: ItemRef, agent: string): Promise<void>;
+  /** Every clone there is. */
+  clones(): Promise<readonly ItemClone[]>;
   branchTried(item: ItemRef, branch: string): Promise<void>;
   /** A comment we wrote about a park: its text digest, so that only a different text is said. */
   said(item: ItemRef): Promise<string | null>;
   say(item: ItemRef, text: string | null): Promise<void>;
+}
+
+/**
+ * What every request of a conversation begins with. If it changes, the next request of the
+ * conversation has no unchanged beginning that the model's server could know already (measured: a
+ * changed list of tools or another model), and is paid for in full once.
+ */
+export interface Prefix {
+  /** Key of the session, and the id of its conversation. */
+  readonly key: string;
+  readonly session: string;
+  readonly agent: string;
+  readonly model: string;
+  /** Digest of the names of all tools. */
+  readonly tools: string;
+}
+
+export interface PrefixTable {
+  /** Remembers what a run of the conversation was begun with. */
+  put(prefix: Prefix): Promise<void>;
+  /** Of every conversation that would be resumed. */
+  current(): Promise<readonly Prefix[]>;
 }
 
 /** Small values of the service itself, such as the start of the last complete sweep. */
@@ -435,7 +530,15 @@ export interface Store {
   readonly effects: EffectStore;
   readonly ledger: LedgerStore;
   readonly meta: MetaStore;
-  /** Called after every write that may make work due. */
+  readonly gates: GateTable;
+  readonly prefixes: PrefixTable;
+  /** How long no delivery was recorded, in milliseconds; 0 while one waits to be. */
+  quietMs(): number;
+  /** Moves what was committed to where it stays, so that a later commit need not; best while nothing waits. */
+  checkpoint(): Promise<void>;
+  /** Epoch ms by the clock that leases are counted by: the process's own, or the database's where several processes share one. */
+  now(): number;
+  /** Called after every write that may make work due, with PostgreSQL also after those of other processes. */
   onWake(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -2,10 +2,11 @@ import type { Policy } from "../domain/policy.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import type { Agent } from "../ports/agent.ts";
 import type { Forge } from "../ports/forge.ts";
+import type { Gates } from "../ports/gates.ts";
 import type { Egress, Gateway } from "../ports/gateway.ts";
 import type { Git } from "../ports/git.ts";
-import type { Jail } from "../ports/jail.ts";
-import type { Log, Metrics } from "../ports/observe.ts";
+import type { Jail, Processes } from "../ports/jail.ts";
+import type { Audit, Log, Metrics, SecretScan } from "../ports/observe.ts";
 import type { Store } from "../ports/store.ts";
 import type { PromptFiles } from "./prompt-files.ts";
 
@@ -23,6 +24,10 @@ export interface RepositorySettings {
 /** What the configuration says about one agent's process. */
 export interface AgentSettings {
   readonly model: string;
+  /** Name of the gate of the credential it reaches the model with. */
+  readonly modelGate: string;
+  /** Digest of all tools its sessions know. */
+  readonly tools: string;
   readonly identity: { readonly name: string; readonly email: string };
 }
 
@@ -32,6 +37,7 @@ export interface RunDependencies {
   readonly git: Git;
   readonly agent: Agent;
   readonly jail: Jail;
+  readonly processes: Pick<Processes, "isAlive">;
   readonly gateway: Gateway;
   readonly egress: Egress;
   readonly store: Store;
@@ -44,10 +50,18 @@ export interface RunDependencies {
   readonly sessionHome: (item: ItemRef, agent: string) => string;
   readonly readSnapshot: (item: ItemRef) => Promise<Snapshot>;
   readonly oneMerge: <T>(base: string, merge: () => Promise<T>) => Promise<T>;
+  readonly gates: Gates;
+  /** Whether the file that pauses everything is there; asks the file system, never the database. */
+  readonly pausedByFile: () => boolean;
   readonly now: () => number;
+  /** A random number from 0 up to 1. */
+  readonly chance: () => number;
   readonly newId: () => string;
   /** A random word of 16 hex digits that delimits quoted text. */
   readonly newFence: () => string;
+  /** Knows the secrets that no text of an agent may carry out. */
+  readonly secrets: SecretScan;
+  readonly audit: Audit;
   readonly log: Log;
   readonly metrics: Metrics;
 }

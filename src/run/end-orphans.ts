@@ -1,33 +1,63 @@
+import { outcomeOnRecord } from "../domain/outcome-on-record.ts";
+import type { ItemRef } from "../domain/snapshot.ts";
 import type { Processes, ProcessIdentity } from "../ports/jail.ts";
 import type { Log } from "../ports/observe.ts";
-import type { Store } from "../ports/store.ts";
+import type { RunView, Store } from "../ports/store.ts";
 import { sessionKey } from "../sessions/key.ts";
+
+/** A process that hangs in the kernel: nobody may touch its clone while it does. */
+export interface Survivor {
+  readonly item: ItemRef;
+  readonly agent: string;
+  readonly process: ProcessIdentity;
+}
 
 /**
  * At boot, before anything runs: ends every CLI that outlived the service (it goes on calling the
- * model when its parent is killed) and closes the runs it left unfinished. Their sessions stay; what
- * they did is looked up on the forge by the next decision.
+ * model when its parent is killed) and closes the runs it left unfinished: as what their recorded
+ * effects make of them, else as cancelled. Their sessions stay; what else they did is looked up on the
+ * forge by the next decision. Resolves with those that did not go away.
  */
 export async function endOrphans(parts: {
   readonly store: Store;
+  /** The name under which this state directory holds leases: what others have left is none of its business. */
+  readonly owner: string;
   readonly processes: Processes;
   readonly now: () => number;
   readonly log: Log;
-}): Promise<void> {
-  const { store, processes, now, log } = parts;
-  for (const { run, process } of await store.runs.unfinished()) {
+}): Promise<readonly Survivor[]> {
+  const survivors: Survivor[] = [];
+  const { store, owner, processes, now, log } = parts;
+  for (const { run, process } of await store.runs.unfinished(owner)) {
     const alive = process !== null && processes.isAlive(process);
-    if (process !== null && alive) await endOrphan(process, run.id, parts);
+    if (process !== null && alive) {
+      await endOrphan(process, run.id, parts);
+      const { repo, number, agent } = run;
+      if (processes.isAlive(process)) survivors.push({ item: { repo, number }, agent, process });
+    }
     log.warn("a run was left unfinished", { run: run.id, agent: run.agent, orphan: alive });
     const session = await store.sessions.get(sessionKey(run.agent, run.repo, run.number));
+    const done = await doneBy(run, store);
     await store.runs.end({
       id: run.id,
       endedAt: now(),
-      outcome: "cancelled",
-      reason: "the service was stopped",
+      outcome: done ?? "cancelled",
+      reason:
+        done === null ? "the service was stopped" : "the service was stopped after its effect",
       session: session && { ...session, usdTotal: session.usdTotal + run.usd },
     });
   }
+  return survivors;
+}
+
+async function doneBy(run: RunView, store: Store): Promise<ReturnType<typeof outcomeOnRecord>> {
+  const { repo, number, fingerprint, skill } = run;
+  const { effects } = await store.ledger.read({ repo, number });
+  const prefix = `${repo}#${number}|${fingerprint}|`;
+  return outcomeOnRecord(
+    skill,
+    effects.filter(({ key }) => key.startsWith(prefix)),
+  );
 }
 
 /** A process that cannot be ended must not keep the service from starting: its run's lease is gone. */

@@ -1,31 +1,35 @@
+import { spentBudget } from "../domain/budget.ts";
 import type { Ledger, Park, RunRecord } from "../domain/ledger.ts";
 import { mayGoOn } from "../domain/may-go-on.ts";
 import type { PolicyAgent } from "../domain/policy.ts";
-import { ForgeFailure } from "../ports/forge.ts";
-import { GitFailure } from "../ports/git.ts";
+import type { SessionPlace } from "../ports/agent.ts";
+import type { CloneUse } from "../ports/git.ts";
 import type { RunClaim, RunStart, SessionRow } from "../ports/store.ts";
 import { sessionKey } from "../sessions/key.ts";
 import { isResumed, type Plan, planSession } from "../sessions/plan.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
+import { settleIntents } from "./effects/settle-intents.ts";
 import { type Frame, runFields, withFields } from "./frame.ts";
+import { notPrepared } from "./not-prepared.ts";
+import { standingRun } from "./nothing-new.ts";
+import { DoorFailure } from "./open-doors.ts";
 import { performRun } from "./perform-run.ts";
 import { composeForRun, type RunPrompt } from "./prompt-for-run.ts";
 import { type RunWatch, watchRun } from "./watch-run.ts";
 import { prepareWorkspace } from "./workspace.ts";
 
-/** The forge or git did not do what a run needs before it can begin. */
-const NOT_STARTED = { name: "not_started", reason: "the run could not be prepared", ms: 30_000 };
 /** The state changed between the decision and the run: the next decision knows more. */
 const OVERTAKEN = { name: "overtaken", reason: "the state has changed", ms: 5000 };
 
 /**
  * Executes one claimed order from workspace to outcome and gives the claim back, whatever happens.
- * A run that could not even be prepared (forge or git away) leaves no trace but a retry time.
+ * A run that could not even be prepared (forge or git away) leaves no trace but a retry time, and
+ * counts as no failure.
  */
 export async function executeRun(
   claim: RunClaim,
   deps: RunDependencies,
-  shutdown: AbortSignal,
+  ending: AbortSignal,
 ): Promise<void> {
   const settings = deps.repository(claim.item.repo);
   const agent = settings?.policy.agents.find(({ name }) => name === claim.order.agent);
@@ -33,22 +37,23 @@ export async function executeRun(
     await deps.store.work.settleRun(claim, { notBefore: null, park: null });
     return;
   }
-  const watch = watchRun(claim, deps, { settings, shutdown });
+  const watch = watchRun(claim, deps, { settings, ending });
   let park: Park | null = null;
+  let clone: CloneUse | null = null;
   try {
-    const frame = await prepare(deps, { claim, settings, agent, watch });
-    park = frame === null ? wait(deps, claim, OVERTAKEN) : await endedInAnyCase(deps, frame);
+    // A run whose lease was lost may not be quite gone yet.
+    clone = await deps.git.use(claim.item, agent.name);
+    const frame = await prepare(deps, { claim, settings, agent, watch, clone });
+    if (frame !== null) park = await endedInAnyCase(deps, frame);
+    // Who stopped it has said how it goes on.
+    else if (watch.stopped() === null) park = wait(deps, claim, OVERTAKEN);
   } catch (error) {
-    const known = error instanceof ForgeFailure || error instanceof GitFailure;
-    const reason = known ? `${error.name}: ${error.message}` : String(error);
-    deps.log[known ? "warn" : "error"]("run could not be carried out", {
-      ...runFields(claim),
-      reason,
-    });
-    park = wait(deps, claim, NOT_STARTED);
+    park = await notPrepared(deps, claim, error);
   } finally {
+    clone?.release();
     await watch.end();
-    await deps.store.work.settleRun(claim, { notBefore: null, park });
+    const { skill: row } = claim.order;
+    await deps.store.work.settleRun(claim, { notBefore: null, park, row });
   }
 }
 
@@ -61,8 +66,9 @@ async function endedInAnyCase(deps: RunDependencies, frame: Frame): Promise<Park
     await deps.store.runs.end({
       id: frame.run,
       endedAt: deps.now(),
-      outcome: "failed",
-      reason: "the service broke while carrying it out",
+      ...(error instanceof DoorFailure
+        ? { outcome: "parked", reason: error.message }
+        : { outcome: "failed", reason: "the service broke while carrying it out" }),
       session: frame.session,
     });
     throw error;
@@ -72,7 +78,13 @@ async function endedInAnyCase(deps: RunDependencies, frame: Frame): Promise<Park
 /** Null when the run has no reason any more or its lease is lost. */
 async function prepare(
   deps: RunDependencies,
-  given: { claim: RunClaim; settings: RepositorySettings; agent: PolicyAgent; watch: RunWatch },
+  given: {
+    claim: RunClaim;
+    settings: RepositorySettings;
+    agent: PolicyAgent;
+    watch: RunWatch;
+    clone: CloneUse;
+  },
 ): Promise<Frame | null> {
   const { claim, settings, agent, watch } = given;
   const { item, order } = claim;
@@ -80,22 +92,33 @@ async function prepare(
   const { policy } = settings;
   const answer = mayGoOn(order, { snapshot, policy, done: false });
   if (!answer.ok) return null;
+  // Others may have used up the money while the order waited for a slot.
+  const spending = await deps.store.ledger.spending(item);
+  if (spentBudget(spending, policy.limits, deps.now()) !== null) return null;
   const run = deps.newId();
   const { signal } = watch;
   const prepared = await prepareWorkspace(deps, { item, order, run, snapshot, settings, signal });
   if (watch.stopped() !== null) return null;
+  await settleIntents({
+    ...{ item, order, agent, snapshot, branch: prepared.branch, git: deps.git, log: deps.log },
+    ...{ effects: deps.store.effects, runs: deps.store.runs, pulls: deps.store.pulls },
+    reader: deps.forge.reader,
+    actor: deps.forge.actor(agent.name),
+    look: async () => await deps.readSnapshot(item),
+  });
   const ledger = await deps.store.ledger.read(item);
   const key = sessionKey(agent.name, item.repo, item.number);
   const stored = await deps.store.sessions.get(key);
-  const home = deps.sessionHome(item, agent.name);
-  const hasTranscript = stored !== null && (await deps.agent.hasTranscript(home, stored.sessionId));
+  const place = { key, home: deps.sessionHome(item, agent.name) };
+  const hasTranscript =
+    stored !== null && (await deps.agent.hasTranscript(place, stored.sessionId));
   const [newest] = await deps.store.conversations.of(key, 1);
   const ofSession = ledger.runs.filter(({ session }) => session === stored?.sessionId);
   const plan = planSession({
     session: stored,
     newest: newest ?? null,
     hasTranscript,
-    told: hasTranscript ? await toldRun(deps, home, { stored, ledger }) : null,
+    told: hasTranscript ? await toldRun(deps, place, { stored, ledger }) : null,
     lastReason: ofSession.at(-1)?.reason ?? null,
     skill: order.skill,
     limits: policy.limits,
@@ -104,6 +127,7 @@ async function prepare(
   });
   const composing = { order, run, plan, snapshot, ledger, settings, prepared };
   const prompt = await composeForRun(deps, composing);
+  const standing = await standingRun(deps, composing);
   const session = sessionFor({ stored, plan, key, prompt, now: deps.now() }, claim);
   if (watch.stopped() !== null) return null;
   const attempt = await deps.store.runs.start(claim, {
@@ -121,7 +145,19 @@ async function prepare(
   deps.sessionsChanged();
   const log = withFields(deps.log, { ...runFields(claim), run, attempt });
   const replaced = stored !== null && stored.sessionId !== session.sessionId ? stored : null;
-  return { ...given, run, snapshot, ledger, prepared, plan, session, replaced, prompt, log };
+  return {
+    ...given,
+    run,
+    snapshot,
+    ledger,
+    prepared,
+    plan,
+    session,
+    replaced,
+    prompt,
+    standing,
+    log,
+  };
 }
 
 /** A conversation that is asked for a hand-over is told nothing new by that: a kill then leaves it as it was. */
@@ -144,12 +180,12 @@ function beginningOf(plan: Plan): Pick<RunStart, "begins"> {
 /** The newest run of the session whose prompt is in its transcript: that is what the session knows. */
 async function toldRun(
   deps: RunDependencies,
-  home: string,
+  place: SessionPlace,
   { stored, ledger }: { stored: SessionRow; ledger: Ledger },
 ): Promise<RunRecord | null> {
   const runs = ledger.runs.filter(({ session }) => session === stored.sessionId);
   for (const run of runs.toReversed()) {
-    if (await deps.agent.holdsPrompt(home, stored.sessionId, run.id)) return run;
+    if (await deps.agent.holdsPrompt(place, stored.sessionId, run.id)) return run;
   }
   return null;
 }

@@ -1,6 +1,7 @@
-import type { Ledger } from "../domain/ledger.ts";
+import type { Ledger, RunRecord } from "../domain/ledger.ts";
 import type { PolicyAgent } from "../domain/policy.ts";
 import type { Snapshot } from "../domain/snapshot.ts";
+import type { CloneUse } from "../ports/git.ts";
 import type { Log } from "../ports/observe.ts";
 import type { RunClaim, SessionRow } from "../ports/store.ts";
 import type { Plan } from "../sessions/plan.ts";
@@ -23,7 +24,10 @@ export interface Frame {
   /** The session as it was, when its conversation is not gone on with. */
   readonly replaced: SessionRow | null;
   readonly prompt: RunPrompt;
+  /** The run whose answer stands, as nothing is new since; null: there is something to do. */
+  readonly standing: RunRecord | null;
   readonly watch: RunWatch;
+  readonly clone: CloneUse;
   readonly log: Log;
 }
 

@@ -1,8 +1,12 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { EffectRecord } from "../domain/ledger.ts";
 import { type Finding, verify } from "../domain/verify.ts";
 import { ForgeFailure } from "../ports/forge.ts";
+import { GitFailure } from "../ports/git.ts";
 import type { RunDependencies } from "./dependencies.ts";
 import type { EffectContext } from "./effects/context.ts";
+import { keyPrefix } from "./effects/effect-key.ts";
+import { settleIntents } from "./effects/settle-intents.ts";
 import type { Frame } from "./frame.ts";
 
 const LOOK_FOR_EFFECT_MS = 30_000;
@@ -18,23 +22,32 @@ export async function lookForEffects(
   { claim, settings, watch }: Frame,
   context: EffectContext,
 ): Promise<Finding> {
-  const prefix = `${claim.item.repo}#${claim.item.number}|${claim.order.fingerprint}|`;
+  const prefix = keyPrefix(claim.item, claim.order);
   const until = deps.now() + LOOK_FOR_EFFECT_MS;
   for (;;) {
-    const ledger = await deps.store.ledger.read(claim.item);
-    const effects = ledger.effects.filter(({ key }) => key.startsWith(prefix));
     let finding: Finding = { kind: "unknown", reason: "the forge did not answer" };
+    let effects: readonly EffectRecord[] = [];
     try {
+      // A call may have done its work although its answer was lost.
+      await settleIntents(context);
+      const ledger = await deps.store.ledger.read(claim.item);
+      effects = ledger.effects.filter(({ key }) => key.startsWith(prefix));
+      const own = ledger.runs.findLast(
+        ({ fingerprint, pushedSha }) =>
+          fingerprint === claim.order.fingerprint && pushedSha !== null,
+      );
       finding = verify(claim.order, {
         snapshot: await deps.readSnapshot(claim.item),
         policy: settings.policy,
         effects,
-        pushedSha: context.pushed.sha,
+        pushedSha: context.pushed.sha ?? own?.pushedSha ?? null,
       });
     } catch (error) {
-      if (!(error instanceof ForgeFailure)) throw error;
+      if (!(error instanceof ForgeFailure) && !(error instanceof GitFailure)) throw error;
     }
-    const isUnderWay = effects.some(({ tool, state }) => tool !== "reply" && state !== "refused");
+    const isUnderWay = effects.some(
+      ({ tool, state }) => tool !== "reply" && tool !== "push" && state !== "refused",
+    );
     const worthWaiting = watch.stopped() === null && (finding.kind === "unknown" || isUnderWay);
     if (finding.kind === "fulfilled" || !worthWaiting || deps.now() > until) return finding;
     await wait(LOOK_EVERY_MS);

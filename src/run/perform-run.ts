@@ -1,4 +1,4 @@
-import type { Park } from "../domain/ledger.ts";
+import type { Park, RunRecord } from "../domain/ledger.ts";
 import { PROFILES, SKILL_TOOLS, sessionTools } from "../domain/skill.ts";
 import type { AgentReport } from "../ports/agent.ts";
 import type { EgressDoor, GatewayDoor } from "../ports/gateway.ts";
@@ -11,8 +11,10 @@ import { effectContext } from "./effects/for-run.ts";
 import type { Frame } from "./frame.ts";
 import { keepMeter, type MeterKeeper } from "./keep-meter.ts";
 import { lookForEffects } from "./look-for-effects.ts";
+import { openDoors } from "./open-doors.ts";
 import { type Verdict, verdictOn } from "./outcome.ts";
 import { dropReplaced, type Fresh, rotateSession, startFresh } from "./rotate-session.ts";
+import { tellGates, tellPassed } from "./tell-gates.ts";
 
 const TURNS_MAX = 200;
 /** A hand-over is one answer; a call of a tool that is not there costs a turn. */
@@ -20,17 +22,13 @@ const HAND_OVER_TURNS_MAX = 3;
 
 /** Talks with Claude in the prepared place, verifies on the forge, and writes the outcome. */
 export async function performRun(deps: RunDependencies, frame: Frame): Promise<Park | null> {
-  const { claim, run, settings, plan, watch } = frame;
+  const { claim, run, plan, watch } = frame;
   const startedAt = deps.now();
+  if (frame.standing !== null) return await letStand(deps, frame, frame.standing);
   if (plan.kind !== "rotate") {
     logBeginning(frame, { session: frame.session, prompt: frame.prompt }, isResumed(plan));
   }
-  const door = await deps.gateway.open({
-    runId: run,
-    usdLimit: settings.policy.limits.usdPerRun,
-    model: deps.agentSettings(frame.agent.name).model,
-  });
-  const egress = await deps.egress.open(settings.network);
+  const { door, egress } = await openDoors(deps, frame);
   const meter = keepMeter(deps, run, door);
   // Which conversation goes on now, and how many requests were made before it.
   const current = { session: frame.session, requestsBefore: 0 };
@@ -40,12 +38,19 @@ export async function performRun(deps: RunDependencies, frame: Frame): Promise<P
   };
   try {
     const ended = await talk(deps, { ...frame, door, egress, meter, current });
+    const { parks: earlier } = await deps.store.ledger.read(claim.item);
+    const { modelGate: gate } = deps.agentSettings(frame.agent.name);
     const verdict = verdictOn(ended.end, {
       finding: ended.finding,
       stop: watch.stopped(),
+      waits: ended.waits,
       skill: claim.order.skill,
+      model: { gate, meter: door.meter() },
+      earlier,
       now: deps.now(),
+      chance: deps.chance(),
     });
+    await tellGates(deps, frame, { end: ended.end, verdict, meter: door.meter() });
     await end(verdict);
     const replaced = [
       frame.session.sessionId,
@@ -56,12 +61,27 @@ export async function performRun(deps: RunDependencies, frame: Frame): Promise<P
   } catch (error) {
     // A run that has begun is ended, whatever broke: a row without an end would count as alive.
     const reason = "the service broke while carrying it out";
-    await end({ outcome: "failed", reason, park: null });
+    await end({ outcome: "failed", reason, park: null, blocker: null });
     throw error;
   } finally {
     await door.close();
     await egress?.close();
   }
+}
+
+/** Nobody is asked about nothing: the answer that was given stands, and the order with it. */
+async function letStand(
+  deps: RunDependencies,
+  { run, session, agent, claim, log }: Frame,
+  { id, outcome }: RunRecord,
+): Promise<null> {
+  const reason = `nothing is new since run ${id}`;
+  const end = { outcome: outcome ?? "succeeded", reason };
+  await deps.store.runs.end({ id: run, endedAt: deps.now(), ...end, session });
+  const { skill } = claim.order;
+  deps.metrics.runEnded({ agent: agent.name, skill, outcome: end.outcome, seconds: 0 });
+  log.info("run ended", { session: session.sessionId, ...end, usd: 0, seconds: 0 });
+  return null;
 }
 
 interface Talking extends Frame {
@@ -72,7 +92,10 @@ interface Talking extends Frame {
 }
 
 /** Everything that is said in a run: the hand-over of a session that is rotated, then the work. */
-async function talk(deps: RunDependencies, frame: Talking): Promise<ConversationEnd> {
+async function talk(
+  deps: RunDependencies,
+  frame: Talking,
+): Promise<ConversationEnd & { readonly waits: Park | null }> {
   const { claim, run, plan, watch, log, current, door } = frame;
   const context = effectContext(deps, frame);
   const effects = createEffects(context);
@@ -87,13 +110,13 @@ async function talk(deps: RunDependencies, frame: Talking): Promise<Conversation
     const fresh = await rotateSession(deps, frame, async (ask) => {
       return await askAgent(deps, { ...frame, effects: null, ask: { ...ask, resume: true } });
     });
-    if ("kind" in fresh) return { end: fresh, finding: await look() };
+    if ("kind" in fresh) return { end: fresh, finding: await look(), waits: null };
     first = goOnWith(fresh);
     logBeginning(frame, fresh, false);
   }
   const tools = SKILL_TOOLS[claim.order.skill];
   const { order, item } = claim;
-  return await converse(
+  const ended = await converse(
     {
       ...first,
       resume: isResumed(plan),
@@ -102,7 +125,7 @@ async function talk(deps: RunDependencies, frame: Talking): Promise<Conversation
     {
       ask: async (ask) => await askAgent(deps, { ...frame, effects, ask }),
       look,
-      isStopped: () => watch.stopped() !== null,
+      isStopped: () => watch.stopped() !== null || context.waits.park !== null,
       startFresh: async (why) => {
         const words = why === "lost" ? "session lost" : "context full";
         log.warn(`${words}, starting fresh`, { session: current.session.sessionId });
@@ -113,6 +136,7 @@ async function talk(deps: RunDependencies, frame: Talking): Promise<Conversation
       },
     },
   );
+  return { ...ended, waits: context.waits.park };
 }
 
 function logBeginning({ log }: Frame, { session, prompt }: Fresh, resumed: boolean): void {
@@ -151,16 +175,25 @@ async function askAgent(
         usd: settings.policy.limits.usdPerRun,
         turns: effects === null ? HAND_OVER_TURNS_MAX : TURNS_MAX,
       },
+      keeping: {
+        session: frame.session.key,
+        holder: { owner: claim.owner, fence: claim.fence },
+        holdsLease: () => watch.holdsLease(),
+      },
     },
     {
       spawned: async (process) => {
         watch.alive();
+        frame.clone.child(() => deps.processes.isAlive(process));
         await deps.store.runs.spawned(run, process);
         log.info("cli started", { pid: process.pid });
       },
       heard: (event) => {
         watch.alive();
+        if (event.kind === "tool") watch.calling(1);
+        if (event.kind === "tool_result") watch.calling(-1);
         frame.meter.note();
+        tellPassed(deps, frame, event);
         if (event.kind === "init" && ask.resume && effects !== null)
           deps.metrics.resumed("resumed");
       },
@@ -207,6 +240,7 @@ async function finish(
     },
     ...(requests > requestsBefore ? { contextTokens } : {}),
   });
+  if (requests > requestsBefore) await keepPrefix(deps, frame);
   deps.sessionsChanged();
   const { skill } = claim.order;
   const seconds = (endedAt - startedAt) / 1000;
@@ -223,4 +257,14 @@ async function finish(
     usd,
     seconds,
   });
+}
+
+/** What its next request begins with, if nobody changes the agent. */
+async function keepPrefix(
+  deps: RunDependencies,
+  { session, agent }: Pick<Frame, "session" | "agent">,
+): Promise<void> {
+  const { model, tools } = deps.agentSettings(agent.name);
+  const { key, sessionId } = session;
+  await deps.store.prefixes.put({ key, session: sessionId, agent: agent.name, model, tools });
 }

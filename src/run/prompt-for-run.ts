@@ -5,7 +5,7 @@ import type { Seen } from "../domain/seen.ts";
 import type { Account, Snapshot } from "../domain/snapshot.ts";
 import { textId } from "../domain/texts.ts";
 import type { CommitLine } from "../ports/git.ts";
-import { type DeltaPart, deltaOf } from "../sessions/delta.ts";
+import { type DeltaPart, deltaOf, type Reader } from "../sessions/delta.ts";
 import { isResumed, type Plan } from "../sessions/plan.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 import { composePrompt, type PromptInput } from "./prompt.ts";
@@ -40,16 +40,10 @@ interface Frame {
 
 /** Gathers what a run is told: skill, what is new to its session, guide and diff. Throws GitFailure. */
 export async function composeForRun(deps: RunDependencies, frame: Frame): Promise<RunPrompt> {
-  const { order, plan, snapshot, ledger, settings, prepared } = frame;
+  const { order, plan, snapshot, settings, prepared } = frame;
   const last = isResumed(plan) ? lastOf(plan) : null;
   const before = last === null ? null : await deps.store.runs.seen(last.id);
-  const { policy } = settings;
-  const self = policy.agents.find(({ name }) => name === order.agent)?.login ?? order.agent;
-  const { parts, seen } = deltaOf(before, snapshot, {
-    self,
-    isTrusted: (author) => isTrusted(author, frame),
-    ownShas: new Set(ledger.pushed),
-  });
+  const { parts, seen } = deltaOf(before, snapshot, readerOf(frame));
   const resumed = isResumed(plan);
   // What the conversation already holds is not said again: it only goes on.
   const isSameOrder = last !== null && last.fingerprint === order.fingerprint;
@@ -75,6 +69,17 @@ export async function composeForRun(deps: RunDependencies, frame: Frame): Promis
     shown: [...Object.keys(seen.texts), ...seen.acts.map(textId.act)],
     seen,
     tainted: before === null && !isTrusted(snapshot.author, frame),
+  };
+}
+
+/** Whose session it is and whose words it may be shown. */
+export function readerOf(frame: Pick<Frame, "order" | "snapshot" | "ledger" | "settings">): Reader {
+  const { order, ledger, settings } = frame;
+  const agent = settings.policy.agents.find(({ name }) => name === order.agent);
+  return {
+    self: agent?.login ?? order.agent,
+    isTrusted: (author) => isTrusted(author, frame),
+    ownShas: new Set(ledger.pushed),
   };
 }
 

@@ -87,19 +87,20 @@ export async function startFresh(
  */
 export async function dropReplaced(
   deps: RunDependencies,
-  { claim, agent, log }: Frame,
+  { claim, agent, session, log }: Frame,
   ids: { readonly current: string; readonly replaced: readonly string[] },
 ): Promise<void> {
-  const home = deps.sessionHome(claim.item, agent.name);
+  const place = { key: session.key, home: deps.sessionHome(claim.item, agent.name) };
   const old = ids.replaced.filter((id) => id !== ids.current);
-  if (old.length === 0 || !(await deps.agent.hasTranscript(home, ids.current))) return;
-  for (const id of old) {
-    try {
-      await deps.agent.dropTranscript(home, id);
-    } catch (error) {
-      // It goes with the whole directory when the work item is done.
-      log.warn("an old transcript could not be deleted", { session: id, reason: `${error}` });
-    }
+  try {
+    if (old.length === 0 || !(await deps.agent.hasTranscript(place, ids.current))) return;
+    for (const id of old) await deps.agent.dropTranscript(place, id);
+  } catch (error) {
+    // It goes with all the others when the work item is done.
+    log.warn("an old transcript could not be deleted", {
+      sessions: old.join(),
+      reason: `${error}`,
+    });
   }
 }
 

@@ -9,6 +9,13 @@ const BEAT_MS = 500;
 /** A closed issue must end its run within 5 s, the end of the process included. */
 const LOOK_EVERY_MS = 2000;
 const LEASE_MS = 30_000;
+/**
+ * A lease that could not be renewed counts as lost so long before its end: by then the process must
+ * be gone, and no act may be under way, whatever the clocks of others say.
+ */
+const LEASE_SPARE_MS = 7000;
+/** So long a run that is to stop for the service's sake may take to come to a safe point. */
+const SAFE_POINT_MS = 2000;
 
 /** Why a run was stopped from outside. */
 export interface Stop {
@@ -19,8 +26,12 @@ export interface Stop {
 export interface RunWatch {
   readonly signal: AbortSignal;
   stopped(): Stop | null;
+  /** Whether the lease still holds for a while, by the monotonic clock and what was last heard of the store. */
+  holdsLease(): boolean;
   /** A sign of life of the CLI; before the first one, while the place is set up, silence is no stall. */
   alive(): void;
+  /** How many tool calls are open: between them the conversation is at a safe point. */
+  calling(more: number): void;
   /** The run's own effect is made: what it did itself never ends it. */
   effectDone(): void;
   end(): Promise<void>;
@@ -28,12 +39,14 @@ export interface RunWatch {
 
 /**
  * Watches over a living run: keeps its lease, looks at the forge when the item is marked and asks
- * `mayGoOn`, and stops it for time, silence, pause or shutdown.
+ * `mayGoOn`, and stops it for time, silence, pause, an operator's word or the end of the service.
+ * `ending` aborts, with the reason in words, when the service stops or drains: the run is then stopped
+ * between two tool calls, or after 2 s in the middle of one.
  */
 export function watchRun(
   claim: RunClaim,
   deps: RunDependencies,
-  frame: { settings: RepositorySettings; shutdown: AbortSignal },
+  frame: { settings: RepositorySettings; ending: AbortSignal },
 ): RunWatch {
   const { limits } = frame.settings.policy;
   const controller = new AbortController();
@@ -45,19 +58,36 @@ export function watchRun(
   let seenMark = claim.mark;
   let lookedAt = 0;
   let isLooking = false;
+  let openCalls = 0;
+  let endingSince: number | null = null;
+  // The claim that gave the lease was made before; preparing has not begun.
+  let heldUntil = performance.now() + LEASE_MS;
+  const holdsLease = (): boolean => performance.now() < heldUntil - LEASE_SPARE_MS;
+  // By its own clock: a beat may wait for a database that somebody has locked, or that is away.
+  const fileWatch = setInterval(() => {
+    haltForFile();
+    if (!holdsLease()) halt("cancelled", "the lease could not be renewed");
+  }, BEAT_MS);
+  haltForFile();
   const loop = watch();
 
   return {
     signal: controller.signal,
     stopped: () => stop,
+    holdsLease,
     alive: () => {
       heardAt = deps.now();
+    },
+    calling: (more) => {
+      openCalls = Math.max(0, openCalls + more);
+      if (openCalls === 0 && frame.ending.aborted) haltForEnding();
     },
     effectDone: () => {
       isDone = true;
     },
     end: async () => {
       ended.abort();
+      clearInterval(fileWatch);
       await loop;
     },
   };
@@ -67,6 +97,14 @@ export function watchRun(
     stop = { outcome, reason };
     deps.log.info("stopping run", { outcome, reason });
     controller.abort();
+  }
+
+  function haltForFile(): void {
+    if (deps.pausedByFile()) halt("cancelled", "paused");
+  }
+
+  function haltForEnding(): void {
+    halt("cancelled", String(frame.ending.reason));
   }
 
   async function watch(): Promise<void> {
@@ -82,15 +120,25 @@ export function watchRun(
 
   async function beat(): Promise<void> {
     const now = deps.now();
-    if (frame.shutdown.aborted) return halt("cancelled", "the service is stopping");
-    const { held, mark } = await deps.store.work.heartbeat(claim, LEASE_MS);
-    if (!held) return halt("cancelled", "the lease was lost");
+    if (frame.ending.aborted) {
+      endingSince ??= now;
+      if (openCalls === 0 || now - endingSince >= SAFE_POINT_MS) return haltForEnding();
+    }
+    const asked = performance.now();
+    const { held: isOurs, mark } = await deps.store.work.heartbeat(claim, LEASE_MS);
+    if (!isOurs) {
+      heldUntil = 0;
+      return halt("cancelled", "the lease was lost");
+    }
+    heldUntil = asked + LEASE_MS;
     if (now - startedAt > limits.runMinutes * 60_000) return halt("timed_out", "run_minutes");
     if (heardAt !== null && now - heardAt > limits.stallMinutes * 60_000) {
       return halt("stalled", "stall_minutes");
     }
     const paused = await isPaused();
     if (paused) return halt("cancelled", "paused");
+    const held = await deps.store.work.held(claim.item);
+    if (held !== null) return halt("cancelled", `${held.kind} by an operator`);
     if (isLooking || mark === seenMark || now - lookedAt < LOOK_EVERY_MS) return;
     lookedAt = now;
     isLooking = true;

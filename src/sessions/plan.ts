@@ -58,7 +58,8 @@ export function planSession(facts: {
 }): Plan {
   const { session, newest, skill, told, newId } = facts;
   if (session === null) {
-    return start(newId, newest?.endedWhy === "reset" ? "reset" : "first");
+    const why = newest?.endedWhy;
+    return start(newId, why === "reset" || why === "retention" ? why : "first");
   }
   // Text of people without write access must not steer the decision to merge (a poisoned resume).
   if (skill === "merge" && session.tainted) return start(newId, "tainted");

@@ -3,6 +3,7 @@ import type { SessionRow, SessionTable } from "../ports/store.ts";
 import { importSessions } from "./import-sessions.ts";
 import { checkSessionId, repositoryName, SessionKeyFailure, sessionKey } from "./key.ts";
 import { openMirror, type SessionMirror } from "./mirror.ts";
+import type { MirrorFound } from "./mirror-file.ts";
 
 /** The sessions: the table is the truth, the mirror its readable copy `sessions.json`. */
 export interface SessionStore {
@@ -22,10 +23,14 @@ export async function openSessionStore(options: {
   readonly stateDir: string;
   readonly now: () => number;
   readonly log: Log;
+  /** Several state directories share the table: the file of each is written and never read. */
+  readonly isShared?: boolean;
 }): Promise<SessionStore> {
-  const { table } = options;
+  const { table, isShared = false } = options;
   const owner = await table.lines.claim();
-  const found = await importSessions({ ...options, owner });
+  const found: MirrorFound = isShared
+    ? { kind: "none" }
+    : await importSessions({ ...options, owner });
   const mirror = openMirror({ ...options, owner, found });
   await mirror.flush();
   return { table, mirror };

@@ -1,4 +1,5 @@
-import { Database, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import { Database, SQLiteError, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import { setTimeout as wait } from "node:timers/promises";
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -13,6 +14,10 @@ import {
 
 /** How long a statement waits for a lock of another process (a backup, a second instance). */
 const BUSY_TIMEOUT_MS = 5000;
+
+/** How long SQLite itself waits, which holds the whole process: the rest is waited for in between. */
+const BLOCKING_MS = 25;
+const AGAIN_MS = 25;
 
 /** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
 const STATEMENTS_MAX = 200;
@@ -63,7 +68,8 @@ function createDriver(path: string): Driver {
     },
     async beginTransaction(_connection: DatabaseConnection, settings: TransactionSettings) {
       // A deferred transaction that writes later fails at once when somebody else wrote in between.
-      opened().database.run(settings.accessMode === "read only" ? "begin" : "begin immediate");
+      const begin = settings.accessMode === "read only" ? "begin" : "begin immediate";
+      await whenFree(() => opened().database.run(begin));
     },
     async commitTransaction() {
       opened().database.run("commit");
@@ -89,11 +95,29 @@ function openDatabase(path: string): Database {
     database.run("pragma journal_mode = wal");
     database.run("pragma synchronous = full");
     database.run("pragma foreign_keys = on");
+    database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
   } catch (error) {
     database.close();
     throw error;
   }
   return database;
+}
+
+/**
+ * Does it as soon as no other process holds the lock, at the latest after BUSY_TIMEOUT_MS, and lets
+ * everything else in this process go on meanwhile. A refused begin or statement has done nothing.
+ */
+async function whenFree<T>(work: () => T): Promise<T> {
+  const end = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      const isBusy = error instanceof SQLiteError && error.code === "SQLITE_BUSY";
+      if (!isBusy || performance.now() > end) throw error;
+    }
+    await wait(AGAIN_MS);
+  }
 }
 
 /** A bounded cache of prepared statements; the least recently used one goes first. */
@@ -126,8 +150,10 @@ function createConnection(prepare: (text: string) => Statement): DatabaseConnect
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
       const statement = prepare(query.sql);
       const values = query.parameters as SQLQueryBindings[];
-      if (statement.columnNames.length > 0) return { rows: statement.all(...values) as R[] };
-      const { changes, lastInsertRowid } = statement.run(...values);
+      if (statement.columnNames.length > 0) {
+        return { rows: await whenFree(() => statement.all(...values) as R[]) };
+      }
+      const { changes, lastInsertRowid } = await whenFree(() => statement.run(...values));
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
     },
     // biome-ignore lint/correctness/useYield: the interface of Kysely asks for it, this store never streams.

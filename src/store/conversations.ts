@@ -8,14 +8,14 @@ import type {
   SessionStart,
 } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
+import { textsOf } from "./json-lists.ts";
 
 /** The history of the sessions: rows are made and ended by triggers, and given their reasons here. */
 export function createConversations({ db, now }: StoreContext): ConversationTable {
   return {
     async current(keys) {
-      const list = JSON.stringify(keys);
       const rows = await sql<Row>`${SELECT}
-        where key in (select value from json_each(${list})) and ended_at is null
+        where key in ${textsOf(db, keys)} and ended_at is null
         order by seq`.execute(db);
       return new Map(rows.rows.map((row) => [row.key, toConversation(row)]));
     },

@@ -1,15 +1,17 @@
 import type { Selectable } from "kysely";
 import type { EffectRecord } from "../domain/ledger.ts";
-import type { EffectStore } from "../ports/store.ts";
+import { type Claim, type EffectStore, StoreFailure } from "../ports/store.ts";
 import type { StoreContext } from "./context.ts";
+import { holdsRun } from "./leases.ts";
 import type { EffectTable } from "./tables.ts";
 
 /** The intents to act on the forge, recorded before and after. */
 export function createEffects(context: StoreContext): EffectStore {
   const { db } = context;
   return {
-    async intend({ key, run, item, tool, at }) {
+    async intend({ key, run, item, tool, at, claim }) {
       return db.transaction().execute(async (tx) => {
+        if (claim !== undefined && !(await holdsRun(tx, claim, context.now()))) throw lost(claim);
         await tx
           .insertInto("effect")
           .values({
@@ -22,7 +24,12 @@ export function createEffects(context: StoreContext): EffectStore {
             ref: null,
             at,
           })
-          .onConflict((conflict) => conflict.column("key").doNothing())
+          .onConflict((conflict) =>
+            conflict
+              .column("key")
+              .doUpdateSet({ state: "intent", run, at, text: "" })
+              .where("effect.state", "=", "refused"),
+          )
           .execute();
         const row = await tx
           .selectFrom("effect")
@@ -53,6 +60,13 @@ export function createEffects(context: StoreContext): EffectStore {
       return rows.map(toEffect);
     },
   };
+}
+
+function lost({ item, owner, fence }: Claim): StoreFailure {
+  return new StoreFailure(
+    "lost",
+    `${owner} with fence ${fence} may not act on ${item.repo}#${item.number} any more: its lease ran out or is another's`,
+  );
 }
 
 /** A row of `effect` as the ledger has it. */

@@ -58,6 +58,7 @@ function itemRows(db: Executor) {
       "item.reason",
       "item.look_again_at",
       "item.not_before",
+      "item.order_agent",
     ])
     .select((eb) => usdOf(eb).as("usd"));
 }
@@ -79,6 +80,7 @@ function toItemRow(row: {
   readonly reason: string;
   readonly look_again_at: number | null;
   readonly not_before: number | null;
+  readonly order_agent: string | null;
   readonly usd: number | null;
 }): ItemRow {
   return {
@@ -90,6 +92,7 @@ function toItemRow(row: {
     reason: row.reason,
     retryAt: row.not_before ?? row.look_again_at,
     usd: row.usd ?? 0,
+    waitsFor: row.order_agent,
   };
 }
 

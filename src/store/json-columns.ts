@@ -34,6 +34,7 @@ export const parksSchema: z.ZodType<readonly Park[]> = z.array(
     reason: z.string(),
     until: z.number().nullable(),
     since: z.number(),
+    attempt: z.exactOptional(z.number()),
   }),
 );
 

@@ -1,9 +1,15 @@
 import type { ExpressionBuilder } from "kysely";
+import { outcomeOnRecord } from "../domain/outcome-on-record.ts";
+import type { Skill } from "../domain/skill.ts";
+import type { ItemRef } from "../domain/snapshot.ts";
 import type { Claim, WorkStore } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { markItems } from "./mark-items.ts";
 import { nextSequence } from "./sequence.ts";
 import type { ItemTable, Tables } from "./tables.ts";
+
+/** Why a run ended whose worker was not heard of any more. */
+const ABANDONED = "its worker was not heard of until the lease ran out";
 
 type LeaseKind = NonNullable<ItemTable["lease_kind"]>;
 
@@ -85,7 +91,7 @@ async function reapLeases(tx: Executor, owner: string | null, now: number): Prom
     ]);
   const over = await tx
     .selectFrom("item")
-    .select(["repo", "number", "lease_kind"])
+    .select(["repo", "number", "lease_kind", "lease_owner", "lease_until"])
     .where("lease_until", "is not", null)
     .where(isOver)
     .orderBy("lease_until")
@@ -99,16 +105,73 @@ async function reapLeases(tx: Executor, owner: string | null, now: number): Prom
     .execute();
   // What a cut-off reconcile would have settled is still marked; a cut-off run leaves no mark.
   const runs = over.filter((item) => item.lease_kind === "run");
-  for (const { repo, number } of runs) {
+  for (const { repo, number, lease_owner, lease_until } of runs) {
     await tx
       .updateTable("item")
       .set({ state: "waiting" })
       .where("repo", "=", repo)
       .where("number", "=", number)
       .execute();
+    // Of its own lease a process that starts knows more: it ends the run after the process behind it.
+    if ((lease_until ?? 0) <= now)
+      await endAbandoned(tx, { repo, number, owner: lease_owner, now });
   }
   if (runs.length > 0) {
     await markItems(tx, runs, { seq: await nextSequence(tx), urgent: true, at: now });
   }
   return over.length;
+}
+
+/**
+ * Ends the run that was made under a lease which has run out: as what its recorded effects make of
+ * it, else as cancelled. What it has cost goes to its session.
+ */
+async function endAbandoned(
+  tx: Executor,
+  of: {
+    readonly repo: string;
+    readonly number: number;
+    readonly owner: string | null;
+    readonly now: number;
+  },
+): Promise<void> {
+  const ended = await tx
+    .updateTable("run")
+    .set({ ended_at: of.now, outcome: "cancelled", reason: ABANDONED, orphaned: 1 })
+    .where("repo", "=", of.repo)
+    .where("number", "=", of.number)
+    .where("owner", "=", of.owner)
+    .where("ended_at", "is", null)
+    .returning(["id", "skill", "fingerprint", "session_key", "session", "usd"])
+    .execute();
+  for (const { session_key: key, session, usd, ...run } of ended) {
+    const outcome = await outcomeOf(tx, of, run);
+    if (outcome !== null) {
+      await tx.updateTable("run").set({ outcome }).where("id", "=", run.id).execute();
+    }
+    await tx
+      .updateTable("session")
+      .set((eb) => ({ usd_total: eb("usd_total", "+", usd) }))
+      .where("key", "=", key)
+      .where("session_id", "=", session)
+      .execute();
+  }
+}
+
+async function outcomeOf(
+  tx: Executor,
+  { repo, number }: ItemRef,
+  run: { readonly skill: Skill; readonly fingerprint: string },
+): Promise<ReturnType<typeof outcomeOnRecord>> {
+  const effects = await tx
+    .selectFrom("effect")
+    .select(["key", "tool", "state"])
+    .where("repo", "=", repo)
+    .where("number", "=", number)
+    .execute();
+  const prefix = `${repo}#${number}|${run.fingerprint}|`;
+  return outcomeOnRecord(
+    run.skill,
+    effects.filter(({ key }) => key.startsWith(prefix)),
+  );
 }

@@ -2,7 +2,7 @@ import { sql } from "kysely";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { LedgerStore } from "../ports/store.ts";
 import type { StoreContext } from "./context.ts";
-import { readLedger } from "./read-ledger.ts";
+import { readLedger, readSpending } from "./read-ledger.ts";
 
 /** What the service itself knows of an item. */
 export function createLedger(context: StoreContext): LedgerStore {
@@ -13,6 +13,9 @@ export function createLedger(context: StoreContext): LedgerStore {
         .transaction()
         .setAccessMode("read only")
         .execute((tx) => readLedger(tx, item, { now: context.now(), warn: context.warn }));
+    },
+    async spending(item) {
+      return await readSpending(db, item, context.now());
     },
     async cloneMade(item, agent) {
       await db
@@ -26,6 +29,36 @@ export function createLedger(context: StoreContext): LedgerStore {
         .deleteFrom("clone")
         .where((eb) => eb.and(placeOf(item)))
         .execute();
+    },
+    async cloneRemoved(item, agent) {
+      await db
+        .deleteFrom("clone")
+        .where((eb) => eb.and({ ...placeOf(item), agent }))
+        .execute();
+    },
+    async clones() {
+      const rows = await db
+        .selectFrom("clone")
+        .leftJoin("item", (join) =>
+          join.onRef("item.repo", "=", "clone.repo").onRef("item.number", "=", "clone.number"),
+        )
+        .select(["clone.repo", "clone.number", "clone.agent", "item.state"])
+        .select((eb) =>
+          eb
+            .selectFrom("run")
+            .select((run) => run.fn.max("run.ended_at").as("at"))
+            .whereRef("run.repo", "=", "clone.repo")
+            .whereRef("run.number", "=", "clone.number")
+            .whereRef("run.agent", "=", "clone.agent")
+            .as("ended_at"),
+        )
+        .execute();
+      return rows.map(({ repo, number, agent, state, ended_at: endedAt }) => ({
+        item: { repo, number },
+        agent,
+        endedAt,
+        isWaitedFor: state === "waiting" || state === "running",
+      }));
     },
     async branchTried(item, branch) {
       await db

@@ -10,7 +10,7 @@ const ROWS_MAX = 1000;
 /** The part of the work store that keeps marks until it is known to which items they belong. */
 export function createMarks(
   context: StoreContext,
-): Pick<WorkStore, "mark" | "unresolved" | "resolve"> {
+): Pick<WorkStore, "mark" | "unresolved" | "postpone" | "resolve"> {
   return {
     async mark(marks, urgent) {
       if (marks.length === 0) return;
@@ -23,12 +23,21 @@ export function createMarks(
       const rows = await context.db
         .selectFrom("mark")
         .selectAll()
+        .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", context.now())]))
         .orderBy((eb) => eb.case().when("urgent_seq", "is", null).then(1).else(0).end())
         .orderBy("urgent_seq")
         .orderBy("first_seq")
         .limit(Math.max(1, Math.trunc(limit)))
         .execute();
       return rows.map(toMarkRow);
+    },
+    async postpone(row, until) {
+      const { repo, kind, value } = toRow(row.mark, 0, { urgent: false, at: 0 });
+      await context.db
+        .updateTable("mark")
+        .set((eb) => ({ not_before: until, tries: eb("tries", "+", 1) }))
+        .where((eb) => eb.and({ repo, kind, value }))
+        .execute();
     },
     async resolve(row, items) {
       await context.db.transaction().execute(async (tx) => {
@@ -90,7 +99,12 @@ async function settleMark(tx: Executor, row: MarkRow, found: MarkTable): Promise
   }
   await tx
     .updateTable("mark")
-    .set({ first_seq: found.count, urgent_seq: found.urgent_seq === null ? null : found.count })
+    .set({
+      first_seq: found.count,
+      urgent_seq: found.urgent_seq === null ? null : found.count,
+      not_before: null,
+      tries: 0,
+    })
     .where((eb) => eb.and({ repo, kind, value }))
     .execute();
 }
@@ -113,6 +127,8 @@ function toRow(
     first_seq: seq,
     urgent_seq: when.urgent ? seq : null,
     first_at: when.at,
+    not_before: null,
+    tries: 0,
   };
 }
 
@@ -128,7 +144,7 @@ function targetValue(target: MarkTarget): string {
 }
 
 function toMarkRow(row: MarkTable): MarkRow {
-  return { mark: { repo: row.repo, target: toTarget(row) }, count: row.count };
+  return { mark: { repo: row.repo, target: toTarget(row) }, count: row.count, tries: row.tries };
 }
 
 function toTarget(row: MarkTable): MarkTarget {

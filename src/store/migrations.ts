@@ -1,7 +1,13 @@
 import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
 import { StoreFailure } from "../ports/store.ts";
+import { type Engine, engineOf } from "./engine.ts";
+import { toPostgres } from "./postgres-tables.ts";
+import { POSTGRES_CONVERSATIONS, POSTGRES_SESSION_LINES } from "./postgres-triggers.ts";
 import type { Tables } from "./tables.ts";
+
+/** One statement for both engines in SQLite's words, or what only one of them is told. */
+type Statement = string | { readonly sqlite?: string; readonly postgres?: readonly string[] };
 
 /** Every version of the tables, oldest first. Append only: a released one never changes. */
 const MIGRATIONS: Readonly<Record<string, Migration>> = {
@@ -9,10 +15,14 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0002_session_lines": { up: (db) => runAll(db, SESSION_LINES) },
   "0003_run_seen": { up: (db) => runAll(db, RUN_SEEN) },
   "0004_conversations": { up: (db) => runAll(db, CONVERSATIONS) },
+  "0005_delivery_body": { up: (db) => runAll(db, DELIVERY_BODY) },
+  "0006_holds": { up: (db) => runAll(db, HOLDS) },
+  "0007_gates": { up: (db) => runAll(db, GATES) },
+  "0008_run_owner": { up: (db) => runAll(db, RUN_OWNER) },
 };
 
 /**
- * Brings the tables to the newest version, all in one transaction. Throws StoreFailure `newer` when
+ * Brings the tables to the newest version, all in one transaction (`db` may be one already). Throws StoreFailure `newer` when
  * the database has versions this program does not know, `open` when a step fails.
  */
 export async function migrate(db: Kysely<Tables>): Promise<void> {
@@ -38,19 +48,37 @@ export async function migrate(db: Kysely<Tables>): Promise<void> {
 }
 
 async function unknownMigrations(db: Kysely<Tables>): Promise<readonly string[]> {
-  const tables = await db.introspection.getTables({ withInternalKyselyTables: true });
-  if (!tables.some((table) => table.name === "kysely_migration")) return [];
+  if (!(await hasMigrations(db))) return [];
   const done = await sql<{ name: string }>`select name from kysely_migration order by name`.execute(
     db,
   );
   return done.rows.map((row) => row.name).filter((name) => !(name in MIGRATIONS));
 }
 
-async function runAll(db: Kysely<unknown>, statements: readonly string[]): Promise<void> {
-  for (const statement of statements) await sql.raw(statement).execute(db);
+async function hasMigrations(db: Kysely<Tables>): Promise<boolean> {
+  const found =
+    engineOf(db) === "postgres"
+      ? await sql`select 1 where to_regclass('kysely_migration') is not null`.execute(db)
+      : await sql`select 1 from sqlite_master where name = 'kysely_migration'`.execute(db);
+  return found.rows.length > 0;
 }
 
-const FIRST_TABLES: readonly string[] = [
+async function runAll(db: Kysely<unknown>, statements: readonly Statement[]): Promise<void> {
+  const engine = engineOf(db);
+  for (const statement of statements) {
+    for (const text of textsFor(statement, engine)) await sql.raw(text).execute(db);
+  }
+}
+
+function textsFor(statement: Statement, engine: Engine): readonly string[] {
+  if (typeof statement === "string") {
+    return [engine === "postgres" ? toPostgres(statement) : statement];
+  }
+  if (engine === "postgres") return statement.postgres ?? [];
+  return statement.sqlite === undefined ? [] : [statement.sqlite];
+}
+
+const FIRST_TABLES: readonly Statement[] = [
   `create table sequence (name text primary key, value integer not null) strict`,
   `insert into sequence (name, value) values ('mark', 0)`,
   `create table delivery (
@@ -221,25 +249,32 @@ const FIRST_TABLES: readonly string[] = [
  * write, whoever does it. A dropped session keeps its line for as long as the file may. The changed
  * ones have a table of their own, as a flag in `session_line` would touch a page more for each.
  */
-const SESSION_LINES: readonly string[] = [
+const SESSION_LINES: readonly Statement[] = [
   `create table session_line (key text primary key, written text, writing text) strict, without rowid`,
   `create index session_line_writing on session_line (writing) where writing is not null`,
   `create table session_stale (key text primary key) strict, without rowid`,
   `insert into session_line (key) select key from session`,
-  `create trigger session_inserted after insert on session begin
+  {
+    sqlite: `create trigger session_inserted after insert on session begin
     insert into session_line (key) values (new.key) on conflict (key) do nothing;
     insert into session_stale (key) values (new.key) on conflict (key) do nothing;
   end`,
-  `create trigger session_updated after update on session begin
+  },
+  {
+    sqlite: `create trigger session_updated after update on session begin
     insert into session_stale (key) values (new.key) on conflict (key) do nothing;
   end`,
-  `create trigger session_deleted after delete on session begin
+  },
+  {
+    sqlite: `create trigger session_deleted after delete on session begin
     insert into session_stale (key) values (old.key) on conflict (key) do nothing;
   end`,
+  },
+  { postgres: POSTGRES_SESSION_LINES },
 ];
 
 /** Kept apart from `run`: it is large, and only the next run of the session reads it. */
-const RUN_SEEN: readonly string[] = [
+const RUN_SEEN: readonly Statement[] = [
   `create table run_seen (run text primary key references run (id), seen_json text not null) strict, without rowid`,
 ];
 
@@ -248,7 +283,7 @@ const RUN_SEEN: readonly string[] = [
  * The triggers see every write, whoever does it; what knows a better reason writes that before. An
  * end that nobody names is stamped with the database's own clock, as a trigger is told no time.
  */
-const CONVERSATIONS: readonly string[] = [
+const CONVERSATIONS: readonly Statement[] = [
   `create table conversation (
     seq integer primary key autoincrement,
     key text not null,
@@ -265,11 +300,14 @@ const CONVERSATIONS: readonly string[] = [
   `create index conversation_session on conversation (key, session)`,
   `insert into conversation (key, session, why, started_at, last_seen_at)
     select key, session_id, 'first', created_at, updated_at from session`,
-  `create trigger conversation_inserted after insert on session begin
+  {
+    sqlite: `create trigger conversation_inserted after insert on session begin
     insert into conversation (key, session, why, started_at, last_seen_at)
     values (new.key, new.session_id, 'first', new.created_at, new.updated_at);
   end`,
-  `create trigger conversation_replaced after update of session_id on session
+  },
+  {
+    sqlite: `create trigger conversation_replaced after update of session_id on session
   when old.session_id <> new.session_id begin
     update conversation set
       last_seen_at = old.updated_at,
@@ -279,11 +317,67 @@ const CONVERSATIONS: readonly string[] = [
     insert into conversation (key, session, why, started_at, last_seen_at)
     values (new.key, new.session_id, 'by_hand', new.created_at, new.updated_at);
   end`,
-  `create trigger conversation_deleted after delete on session begin
+  },
+  {
+    sqlite: `create trigger conversation_deleted after delete on session begin
     update conversation set
       last_seen_at = old.updated_at,
       ended_at = cast(unixepoch('subsec') * 1000 as integer),
       ended_why = 'removed'
     where key = old.key and session = old.session_id and ended_at is null;
   end`,
+  },
+  { postgres: POSTGRES_CONVERSATIONS },
+];
+
+/** By which a delivery finds the twin that came shortly before it. */
+const DELIVERY_BODY: readonly string[] = [
+  `create index delivery_body on delivery (body_sha256, received_at)`,
+];
+
+/** What operators say about single items: stopped until somebody acts, or let go on past its limits. */
+const HOLDS: readonly Statement[] = [
+  `create table hold (
+    repo text not null,
+    number integer not null,
+    kind text not null check (kind in ('cancelled', 'parked')),
+    agent text,
+    since integer not null,
+    known_comment integer,
+    known_review integer,
+    known_act integer,
+    primary key (repo, number)
+  ) strict`,
+  `alter table item add column continued_after text`,
+];
+
+/**
+ * Closed gates (see Gate); when a mark that could not be resolved is looked at again, and how often it
+ * was; and by what a conversation was begun that every further request of it begins with.
+ */
+const GATES: readonly Statement[] = [
+  `create table gate (
+    name text primary key,
+    reason text not null,
+    attempt integer not null,
+    since integer not null,
+    retry_at integer not null,
+    is_named integer not null
+  ) strict, without rowid`,
+  `alter table mark add column not_before integer`,
+  `alter table mark add column tries integer not null default 0`,
+  `create table prefix (
+    key text primary key,
+    session text not null,
+    agent text not null,
+    model text not null,
+    tools text not null
+  ) strict, without rowid`,
+];
+
+/** Who made a run, and whether its process may still live on that host although others have ended the run. */
+const RUN_OWNER: readonly Statement[] = [
+  `alter table run add column owner text`,
+  `alter table run add column orphaned integer not null default 0`,
+  `create index run_orphaned on run (owner) where orphaned = 1`,
 ];

@@ -1,18 +1,21 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { Kysely } from "kysely";
-import { type Store, StoreFailure } from "../ports/store.ts";
+import { Kysely, sql } from "kysely";
+import { type SessionLines, type Store, StoreFailure } from "../ports/store.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import type { StoreContext, Warn } from "./context.ts";
 import { createConversations } from "./conversations.ts";
 import { createDeliveries } from "./deliveries.ts";
 import { createEffects } from "./effects.ts";
+import { createGateTable } from "./gates.ts";
+import { createHolds } from "./holds.ts";
 import { createItems } from "./items.ts";
 import { createLeases } from "./leases.ts";
 import { createLedger } from "./ledger.ts";
 import { createMarks } from "./marks.ts";
 import { createMeta } from "./meta.ts";
 import { migrate } from "./migrations.ts";
+import { createPrefixes } from "./prefixes.ts";
 import { createPulls } from "./pulls.ts";
 import { createQueueState } from "./queue-state.ts";
 import { createReconcileClaims } from "./reconcile-claims.ts";
@@ -20,6 +23,7 @@ import { createRunClaims } from "./run-claims.ts";
 import { createRuns } from "./runs.ts";
 import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
+import { createSweepClaim } from "./sweep-claim.ts";
 import type { Tables } from "./tables.ts";
 
 /**
@@ -35,9 +39,42 @@ export async function openStore(options: {
 }): Promise<Store> {
   const { path, now, warn = () => undefined } = options;
   const db = await openDatabase(path);
+  return assembleStore({
+    db,
+    now,
+    warn,
+    createLines: createSessionLines,
+    announce: () => undefined,
+    async checkpoint() {
+      // Passive: it waits for nobody, and what a reader still needs stays for the next time.
+      await sql`pragma wal_checkpoint(passive)`.execute(db);
+    },
+    close: async () => await db.destroy(),
+  });
+}
+
+/** What the two engines do each in its own way. */
+interface Opened {
+  readonly db: Kysely<Tables>;
+  readonly now: () => number;
+  readonly warn: Warn;
+  readonly createLines: (context: StoreContext) => SessionLines;
+  /** Tells other processes that work may have become due. */
+  readonly announce: () => void;
+  readonly checkpoint: () => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** The store over a database whose tables are ready; `woken` calls its listeners for another process. */
+export function assembleStore(opened: Opened): Store & { woken(): void } {
+  const { db, now, warn } = opened;
   const listeners: (() => void)[] = [];
-  const wake = () => {
+  const woken = () => {
     for (const listener of listeners) callListener(listener, warn);
+  };
+  const wake = () => {
+    woken();
+    opened.announce();
   };
   const context: StoreContext = { db, now, warn, wake };
   const deliveries = createDeliveries(context);
@@ -51,14 +88,22 @@ export async function openStore(options: {
       ...createLeases(context),
       ...createItems(context),
       ...createQueueState(context),
+      ...createHolds(context),
+      ...createSweepClaim(context),
     },
     pulls: createPulls(context),
-    sessions: { ...sessions, lines: createSessionLines(context) },
+    sessions: { ...sessions, lines: opened.createLines(context) },
     conversations: createConversations(context),
     runs: createRuns(context),
     effects: createEffects(context),
     ledger: createLedger(context),
     meta: createMeta(context),
+    gates: createGateTable(context),
+    prefixes: createPrefixes(context),
+    quietMs: () => deliveries.quietMs(),
+    checkpoint: opened.checkpoint,
+    now,
+    woken,
     onWake(listener) {
       listeners.push(listener);
     },
@@ -66,7 +111,7 @@ export async function openStore(options: {
       listeners.length = 0;
       await deliveries.settled();
       await sessions.settled();
-      await db.destroy();
+      await opened.close();
     },
   };
 }
@@ -93,8 +138,8 @@ function openFailure(path: string, error: unknown): StoreFailure {
   );
 }
 
-/** SQLite gives its -wal and -shm files the mode of the database, so this covers all three. */
-async function createPrivateFile(path: string): Promise<void> {
+/** Makes the file of a database with mode 0600; SQLite gives its -wal and -shm files the mode of it, so this covers all three. */
+export async function createPrivateFile(path: string): Promise<void> {
   const flags = constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW;
   const file = await open(path, flags, 0o600);
   try {

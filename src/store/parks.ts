@@ -30,3 +30,20 @@ export async function addPark(
     .where("number", "=", item.number)
     .execute();
 }
+
+/** Forgets how often an order had to be tried: it was carried out. Inside a transaction. */
+export async function dropRetries(
+  tx: Executor,
+  { item, row }: { readonly item: ItemRef; readonly row: Park["row"] },
+  warn: Warn,
+): Promise<void> {
+  const parks = await readParks(tx, item, warn);
+  const kept = parks.filter((park) => park.row !== row || park.attempt === undefined);
+  if (kept.length === parks.length) return;
+  await tx
+    .updateTable("item")
+    .set({ parks_json: JSON.stringify(kept) })
+    .where("repo", "=", item.repo)
+    .where("number", "=", item.number)
+    .execute();
+}

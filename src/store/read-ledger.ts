@@ -1,7 +1,9 @@
+import type { Spending } from "../domain/budget.ts";
 import type { Ledger } from "../domain/ledger.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { Executor, Warn } from "./context.ts";
 import { toEffect } from "./effects.ts";
+import { readContinuedAfter, readHold } from "./holds.ts";
 import { readParks } from "./parks.ts";
 import { readPaused } from "./queue-state.ts";
 import { toRunRecord } from "./run-rows.ts";
@@ -39,9 +41,10 @@ export async function readLedger(
     leftovers: await readLeftovers(tx, item),
     pushed: await readPushed(tx, item),
     tainted: (await isTainted(tx, "run", item)) || (await isTainted(tx, "session", item)),
-    usdItem: await sumUsd(tx, { item }),
-    usdToday: await sumUsd(tx, { since: context.now - (context.now % DAY_MS) }),
+    ...(await readSpending(tx, item, context.now)),
     paused: await readPausedFor(tx, item),
+    hold: await readHold(tx, item),
+    continuedAfter: await readContinuedAfter(tx, item),
   };
 }
 
@@ -96,18 +99,43 @@ async function isTainted(tx: Executor, table: "run" | "session", item: ItemRef):
   return row !== undefined;
 }
 
-/** US dollars of the runs of one item, or of all runs that ended at or after `since` (epoch ms). */
-async function sumUsd(
-  tx: Executor,
-  of: { readonly item: ItemRef } | { readonly since: number },
-): Promise<number> {
-  const all = tx.selectFrom("run").select((eb) => eb.fn.sum<number | null>("usd").as("usd"));
-  const some =
-    "item" in of
-      ? all.where("repo", "=", of.item.repo).where("number", "=", of.item.number)
-      : all.where("ended_at", ">=", of.since);
-  const { usd } = await some.executeTakeFirstOrThrow();
+/** What the item and the day (UTC) of `now` (epoch ms) have cost by now. */
+export async function readSpending(tx: Executor, item: ItemRef, now: number): Promise<Spending> {
+  return { usdItem: await usdOfItem(tx, item), ...(await spentSince(tx, now - (now % DAY_MS))) };
+}
+
+/** US dollars of the runs of one item, living ones included. */
+async function usdOfItem(tx: Executor, { repo, number }: ItemRef): Promise<number> {
+  const { usd } = await tx
+    .selectFrom("run")
+    .select((eb) => eb.fn.sum<number | null>("usd").as("usd"))
+    .where("repo", "=", repo)
+    .where("number", "=", number)
+    .executeTakeFirstOrThrow();
   return usd ?? 0;
+}
+
+/** What all runs have used that ended at or after `since` (epoch ms) or are alive. */
+async function spentSince(
+  tx: Executor,
+  since: number,
+): Promise<Pick<Spending, "usdToday" | "tokensToday">> {
+  const { usd, input, output, read, write } = await tx
+    .selectFrom("run")
+    .select((eb) => [
+      eb.fn.sum<number | null>("usd").as("usd"),
+      eb.fn.sum<number | null>("tokens_input").as("input"),
+      eb.fn.sum<number | null>("tokens_output").as("output"),
+      eb.fn.sum<number | null>("tokens_cache_read").as("read"),
+      eb.fn.sum<number | null>("tokens_cache_write").as("write"),
+    ])
+    .where((eb) => eb.or([eb("ended_at", ">=", since), eb("ended_at", "is", null)]))
+    .executeTakeFirstOrThrow();
+  const tokens = [input, output, read, write].reduce<number>(
+    (sum, part) => sum + Number(part ?? 0),
+    0,
+  );
+  return { usdToday: usd ?? 0, tokensToday: tokens };
 }
 
 async function readPausedFor(tx: Executor, item: ItemRef): Promise<Ledger["paused"]> {

@@ -18,7 +18,7 @@ interface DueItem {
 /** The part of the work store that hands out items to look at and takes what came of it. */
 export function createReconcileClaims(
   context: StoreContext,
-): Pick<WorkStore, "claimReconcile" | "settleReconcile"> {
+): Pick<WorkStore, "claimReconcile" | "claimItem" | "release" | "settleReconcile"> {
   return {
     async claimReconcile(owner, leaseMs) {
       const now = context.now();
@@ -26,6 +26,30 @@ export function createReconcileClaims(
         const due = await findDue(tx, now);
         return due === null ? null : await lease(tx, due, { owner, until: now + leaseMs });
       });
+    },
+    async claimItem(item, owner, leaseMs) {
+      const now = context.now();
+      // One statement: of several who want it one gets it, whatever the engine.
+      const held = await context.db
+        .updateTable("item")
+        .set((eb) => ({
+          ...NO_LEASE,
+          lease_kind: "reconcile" as const,
+          lease_owner: owner,
+          lease_until: now + leaseMs,
+          fence: eb("fence", "+", 1),
+        }))
+        .where((eb) => eb.and({ repo: item.repo, number: item.number }))
+        // A lease that ran out is freed first: what ran under it has to be ended.
+        .where("lease_until", "is", null)
+        .returning(["fence", "mark"])
+        .executeTakeFirst();
+      if (held === undefined) return null;
+      return { item: { repo: item.repo, number: item.number }, owner, ...held };
+    },
+    async release(claim) {
+      await context.db.updateTable("item").set(NO_LEASE).where(isOf(claim, "reconcile")).execute();
+      context.wake();
     },
     async settleReconcile(claim, result) {
       const written = await context.db.transaction().execute((tx) => settle(tx, claim, result));

@@ -1,11 +1,10 @@
 import type { ExpressionBuilder } from "kysely";
-import type { Park } from "../domain/ledger.ts";
 import type { Claim, RunLimits, WorkStore } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { orderSchema, readJson } from "./json-columns.ts";
 import { isFree, isOf, NO_LEASE } from "./leases.ts";
 import { markItems } from "./mark-items.ts";
-import { addPark } from "./parks.ts";
+import { addPark, dropRetries } from "./parks.ts";
 import { nextSequence } from "./sequence.ts";
 import type { Tables } from "./tables.ts";
 
@@ -59,7 +58,7 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
   async function settle(
     tx: Executor,
     claim: Claim,
-    after: { readonly notBefore: number | null; readonly park: Park | null },
+    after: Parameters<WorkStore["settleRun"]>[1],
   ): Promise<boolean> {
     const freed = await tx
       .updateTable("item")
@@ -70,8 +69,9 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
     if (freed === undefined) return false;
     const seq = await nextSequence(tx);
     await markItems(tx, [claim.item], { seq, urgent: true, at: context.now() });
-    if (after.park !== null)
-      await addPark(tx, { item: claim.item, park: after.park }, context.warn);
+    const { item } = claim;
+    if (after.park !== null) await addPark(tx, { item, park: after.park }, context.warn);
+    else if (after.row !== undefined) await dropRetries(tx, { item, row: after.row }, context.warn);
     return true;
   }
 }
@@ -86,15 +86,18 @@ async function countRuns(tx: Executor, now: number): Promise<number> {
   return count;
 }
 
-/** The order that waits the longest of those whose agent and repository may run now. */
+/** The order that waits the longest of those whose agent and repository may run now and whose agent no gate holds. */
 function findOrder(tx: Executor, now: number, limits: RunLimits) {
+  const { held = [] } = limits;
   return tx
     .selectFrom("item")
     .select(["id", "repo", "number", "mark", "fence", "order_json"])
     .where("order_seq", "is not", null)
     .where(isFree(now))
     .where((eb) => eb.not(eb.exists(pauseOf(eb))))
+    .where((eb) => eb.not(eb.exists(holdOf(eb))))
     .where((eb) => eb(runsOfAgent(eb, now), "<", limits.runsPerAgent))
+    .$if(held.length > 0, (query) => query.where("order_agent", "not in", held))
     .orderBy("order_seq")
     .limit(1)
     .executeTakeFirst();
@@ -117,6 +120,14 @@ function pauseOf(eb: ExpressionBuilder<Tables, "item">) {
         ]),
       ]),
     );
+}
+
+function holdOf(eb: ExpressionBuilder<Tables, "item">) {
+  return eb
+    .selectFrom("hold")
+    .select("hold.kind")
+    .whereRef("hold.repo", "=", "item.repo")
+    .whereRef("hold.number", "=", "item.number");
 }
 
 function runsOfAgent(eb: ExpressionBuilder<Tables, "item">, now: number) {

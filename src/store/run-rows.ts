@@ -20,6 +20,7 @@ export function toRunRecord(row: Selectable<RunTable>, warn: Warn): RunRecord {
     outcome: row.outcome,
     reason: row.reason,
     usd: row.usd,
+    tokens: row.tokens_input + row.tokens_output + row.tokens_cache_read + row.tokens_cache_write,
     headSha: row.head_sha,
     pushedSha: row.pushed_sha,
     shown: readJson(row.shown_json, shownSchema, { warn, where: `run ${row.id} shown_json` }) ?? [],

@@ -46,8 +46,8 @@ export function createRuns(context: StoreContext): RunStore {
     async end(end) {
       await db.transaction().execute((tx) => endRun(tx, end));
     },
-    async unfinished() {
-      return listUnfinished(db, warn);
+    async unfinished(owner) {
+      return listUnfinished(db, owner, warn);
     },
     async list(limit, before) {
       const count = pageLimit(limit);
@@ -115,6 +115,7 @@ async function startRun(
       head_sha: run.order.headSha,
       shown_json: JSON.stringify(run.shown),
       prompt_bytes: run.promptBytes,
+      owner: claim.owner,
     })
     .execute();
   await tx
@@ -207,7 +208,10 @@ async function endRun(tx: Executor, end: RunEnd): Promise<void> {
     .where("ended_at", "is", null)
     .returning(["seq", "session_key"])
     .executeTakeFirst();
-  if (run === undefined) return;
+  if (run === undefined) {
+    await tx.updateTable("run").set({ orphaned: 0 }).where("id", "=", end.id).execute();
+    return;
+  }
   if (end.session !== null) await markTainted(tx, end.id, end.session);
   // The late end of a run that was overtaken leaves the session to the newer run.
   if (await isOvertaken(tx, run)) return;

@@ -1,6 +1,7 @@
 import { type Nullable, sql } from "kysely";
 import type { SeenLine, SessionLine, SessionLines } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
+import { rowsOf, textsOf } from "./json-lists.ts";
 import { dropSession, putSessions, toSession } from "./sessions.ts";
 import type { SessionColumns } from "./tables.ts";
 
@@ -39,10 +40,7 @@ export function createSessionLines(context: StoreContext): SessionLines {
       });
     },
     async of(keys) {
-      const list = JSON.stringify(keys);
-      const rows = await linesOf(db)
-        .where("line.key", "in", sql<string>`(select value from json_each(${list}))`)
-        .execute();
+      const rows = await linesOf(db).where("line.key", "in", textsOf(db, keys)).execute();
       return rows.map(toLine);
     },
     async withdraw(owner) {
@@ -151,9 +149,9 @@ async function announceSome(
   tx: Executor,
   lines: readonly { readonly key: string; readonly digest: string }[],
 ): Promise<number> {
-  await sql`update session_line set writing = given.value ->> 'digest'
-    from json_each(${JSON.stringify(lines)}) as given
-    where session_line.key = given.value ->> 'key'`.execute(tx);
+  await sql`update session_line set writing = given.digest
+    from ${rowsOf(tx, ["key", "digest"], lines)}
+    where session_line.key = given.key`.execute(tx);
   return lines.length;
 }
 
@@ -180,7 +178,7 @@ async function settle(tx: Executor, seen: readonly SeenLine[]): Promise<void> {
     if (change.kind === "drop") await dropSession(tx, key);
   }
   const lines = seen.map(({ key, written }) => ({ key, written }));
-  await sql`update session_line set written = given.value ->> 'written', writing = null
-    from json_each(${JSON.stringify(lines)}) as given
-    where session_line.key = given.value ->> 'key'`.execute(tx);
+  await sql`update session_line set written = given.written, writing = null
+    from ${rowsOf(tx, ["key", "written"], lines)}
+    where session_line.key = given.key`.execute(tx);
 }

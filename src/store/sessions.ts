@@ -8,7 +8,7 @@ const DROPPED = "sessions.dropped";
 
 const UPSERT = `insert into session
     (key, agent, repo, number, session_id, created_at, updated_at, resumes, tainted, usd_total)
-  values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
   on conflict (key) do update set
     session_id = excluded.session_id,
     created_at = excluded.created_at,
@@ -83,6 +83,16 @@ export function createSessions(
     },
     async all() {
       const rows = await db.selectFrom("session").selectAll().orderBy("key").execute();
+      return rows.map(toSession);
+    },
+    async unused(before, limit) {
+      const rows = await db
+        .selectFrom("session")
+        .selectAll()
+        .where("updated_at", "<", before)
+        .orderBy("updated_at")
+        .limit(limit)
+        .execute();
       return rows.map(toSession);
     },
     async count() {

@@ -1,4 +1,6 @@
 import type { Generated } from "kysely";
+import type { GateReason } from "../domain/gate.ts";
+import type { Hold } from "../domain/hold.ts";
 import type { EffectRecord, Outcome } from "../domain/ledger.ts";
 import type { Skill } from "../domain/skill.ts";
 import type {
@@ -45,7 +47,19 @@ export interface Tables {
   /** `tried`: its removal from the forge was tried since the last push. */
   branch: { repo: string; number: number; branch: string; tried: number };
   pause: { kind: PauseScope["kind"]; name: string };
+  hold: HoldTable;
   meta: { key: string; value: string };
+  /** Closed gates, see Gate. */
+  gate: {
+    name: string;
+    reason: GateReason;
+    attempt: number;
+    since: number;
+    retry_at: number;
+    is_named: number;
+  };
+  /** What the requests of a conversation begin with, see Prefix. */
+  prefix: { key: string; session: string; agent: string; model: string; tools: string };
 }
 
 export interface DeliveryTable {
@@ -73,6 +87,9 @@ export interface MarkTable {
   /** Number of the oldest urgent mark in this row. */
   urgent_seq: number | null;
   first_at: number;
+  /** It could not be resolved: not again before this time, and how often that was so. */
+  not_before: number | null;
+  tries: number;
 }
 
 export interface ItemTable {
@@ -105,6 +122,20 @@ export interface ItemTable {
   lease_agent: string | null;
   fence: Generated<number>;
   said: string | null;
+  /** Id of the newest run when an operator last let the item go on. */
+  continued_after: string | null;
+}
+
+/** An operator's word about one item, see Hold; the ids of `known` are null until the forge was read. */
+export interface HoldTable {
+  repo: string;
+  number: number;
+  kind: Hold["kind"];
+  agent: string | null;
+  since: number;
+  known_comment: number | null;
+  known_review: number | null;
+  known_act: number | null;
 }
 
 export interface SessionColumns {
@@ -164,6 +195,10 @@ export interface RunTable {
   pid: number | null;
   start_ticks: string | null;
   boot_id: string | null;
+  /** The holder of the lease under which it was started; null: of a version that did not say. */
+  owner: string | null;
+  /** Somebody else has ended it because its lease ran out; its process may still live on its host. */
+  orphaned: Generated<number>;
 }
 
 interface RunSeenTable {

@@ -1,3 +1,4 @@
+import { isOurs } from "../domain/hidden-line.ts";
 import type { Ledger } from "../domain/ledger.ts";
 import { parseAgentBranch } from "../domain/resolve-item.ts";
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
@@ -18,10 +19,37 @@ export async function cleanUp(
   const sessions = await deps.dropSessions(item);
   const clones = await deps.git.removeClones(item);
   await deps.store.ledger.clonesRemoved(item);
+  await closeIntents(deps, snapshot);
   if (snapshot.pull?.merged === true) {
     for (const branch of ledger.leftovers.branches) await deleteMerged(deps, snapshot, branch);
   }
   deps.log.info("cleaned up", { ...item, sessions, clones });
+}
+
+/** What was begun and is not seen on the forge will not be done any more. */
+async function closeIntents(deps: WorkDependencies, snapshot: Snapshot): Promise<void> {
+  for (const { id, key, tool } of await deps.store.effects.openIntents(snapshot.item)) {
+    const ref = shownIn(snapshot, { key, tool }, deps.agents());
+    await deps.store.effects.finish(
+      id,
+      ref === null
+        ? { state: "refused", ref, text: "The work item ended before it was done." }
+        : { state: "done", ref, text: "It was found on the forge when the work item ended." },
+    );
+  }
+}
+
+/** The number or id of what an effect has made, by its hidden line; null: it is not there. */
+function shownIn(
+  { pull, comments }: Snapshot,
+  effect: { readonly key: string; readonly tool: string },
+  agents: readonly { readonly login: string }[],
+): number | null {
+  if (effect.tool === "request_merge") return pull?.merged === true ? pull.number : null;
+  const isMade = (text: Parameters<typeof isOurs>[0]): boolean =>
+    agents.some(({ login }) => isOurs(text, effect.key, login));
+  if (pull !== null && isMade(pull)) return pull.number;
+  return [...comments, ...(pull?.reviews ?? [])].find(isMade)?.id ?? null;
 }
 
 async function deleteMerged(

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from "node:timers/promises";
+import { passName } from "../domain/gate.ts";
 import type { Claim, RunClaim, RunLimits } from "../ports/store.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 import { reconcile } from "./reconcile.ts";
@@ -10,7 +11,7 @@ const LEASE_MS = 30_000;
 const SLEEP_MS_MAX = 5000;
 /** And the shortest: what is due may be waiting for a slot. */
 const SLEEP_MS_MIN = 50;
-/** After marks stayed or something broke, not at once again. */
+/** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
 
 export interface WorkLoop {
@@ -32,13 +33,20 @@ export function createWorkLoop(
     readonly owner: string;
     readonly limits: () => RunLimits;
     readonly run: (claim: RunClaim) => Promise<void>;
+    /** While true no run is claimed; everything else goes on. */
+    readonly draining?: () => boolean;
+    /** Whether other processes are to look at the items and this one is not. */
+    readonly resting?: () => boolean;
     /** How long a claim holds without a renewal, in milliseconds; 30 s when absent. */
     readonly leaseMs?: number;
   },
 ): WorkLoop {
   const leaseMs = options.leaseMs ?? LEASE_MS;
   const busy = new Set<Promise<void>>();
+  const ofItem = new Map<string, Promise<void>>();
   let reconciling = 0;
+  let resolving: Promise<void> | null = null;
+  let resolveAgain = false;
   let stopping = false;
   let alarm = new AbortController();
   let loop: Promise<void> = Promise.resolve();
@@ -52,6 +60,7 @@ export function createWorkLoop(
       stopping = true;
       alarm.abort();
       await loop;
+      await resolving;
       await Promise.all(busy);
     },
   };
@@ -61,7 +70,7 @@ export function createWorkLoop(
       alarm = new AbortController();
       let coolDown = false;
       try {
-        coolDown = (await resolveMarks(deps)) > 0;
+        deps.gates.tryDue();
         await claimAll();
       } catch (error) {
         coolDown = true;
@@ -75,7 +84,12 @@ export function createWorkLoop(
 
   async function claimAll(): Promise<void> {
     await deps.store.work.reap(null);
-    while (!stopping && reconciling < RECONCILES_MAX) {
+    // Without the forge there is nothing to look at: what is marked stays so.
+    const canLook = !deps.gates.isClosed("forge") && options.resting?.() !== true;
+    // What was marked while marks are being resolved may have come too late for that.
+    if (canLook && resolving !== null) resolveAgain = true;
+    else if (canLook) resolving = launchResolving();
+    while (canLook && !stopping && reconciling < RECONCILES_MAX) {
       const claim = await deps.store.work.claimReconcile(options.owner, leaseMs);
       if (claim === null) break;
       reconciling += 1;
@@ -87,14 +101,31 @@ export function createWorkLoop(
         },
       );
     }
-    while (!stopping) {
-      const claim = await deps.store.work.claimRun(options.owner, leaseMs, options.limits());
+    while (!stopping && options.draining?.() !== true) {
+      const held = deps.gates.held();
+      const limits = { ...options.limits(), held };
+      const claim = await deps.store.work.claimRun(options.owner, leaseMs, limits);
       if (claim === null) break;
+      const by = passName(claim);
+      deps.gates.enter(claim.order.agent, by);
       launch(
         claim,
         async () => await options.run(claim),
-        () => undefined,
+        () => deps.gates.leave(by),
       );
+    }
+  }
+
+  /** Not waited for: a slow forge must not keep runs from beginning. */
+  async function launchResolving(): Promise<void> {
+    resolveAgain = false;
+    try {
+      if ((await resolveMarks(deps)) > 0) resolveAgain = true;
+    } catch (error) {
+      deps.log.error("marks could not be resolved", { reason: describe(error) });
+    } finally {
+      resolving = null;
+      if (resolveAgain) alarm.abort();
     }
   }
 
@@ -124,20 +155,31 @@ export function createWorkLoop(
 
   /** Owns the promise of one claim: a failure is logged, its lease runs out and the item comes again. */
   function launch(claim: Claim, work: () => Promise<void>, after: () => void): void {
-    const task = work()
+    const name = `${claim.item.repo}#${claim.item.number}`;
+    // A process that stood still for longer than a lease is given its own items again: one after the other.
+    const earlier = ofItem.get(name);
+    const begin = async (): Promise<void> => {
+      if (earlier !== undefined) await keepingLease(claim, async () => await earlier);
+      await work();
+    };
+    const task = begin()
       .catch((error: unknown) => {
         deps.log.error("work on an item broke", { ...claim.item, reason: describe(error) });
       })
       .finally(() => {
         busy.delete(task);
+        if (ofItem.get(name) === task) ofItem.delete(name);
         after();
         alarm.abort();
       });
     busy.add(task);
+    ofItem.set(name, task);
   }
 
   async function untilDue(): Promise<number> {
-    const due = await deps.store.work.nextDue();
+    const isForgeAway = deps.gates.isClosed("forge");
+    const times = [isForgeAway ? null : await deps.store.work.nextDue(), deps.gates.nextTry()];
+    const due = times.reduce((a, b) => (a === null || (b !== null && b < a) ? b : a));
     return due === null
       ? SLEEP_MS_MAX
       : Math.min(Math.max(due - deps.now(), SLEEP_MS_MIN), SLEEP_MS_MAX);

@@ -1,17 +1,22 @@
+import type { Change } from "../domain/change.ts";
 import { decide } from "../domain/decide.ts";
 import { type Decision, isNotBuilt } from "../domain/decision.ts";
+import { isLifted, newestByPeople } from "../domain/hold.ts";
 import type { Ledger, Park } from "../domain/ledger.ts";
 import { agentOf } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
 import { isHeld } from "../domain/rules/limits.ts";
-import type { Snapshot } from "../domain/snapshot.ts";
+import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import { GitFailure } from "../ports/git.ts";
-import type { Claim, ReconcileResult } from "../ports/store.ts";
+import type { Claim, ItemRow, ReconcileResult } from "../ports/store.ts";
+import { changesBetween } from "./changes-between.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { WorkDependencies } from "./dependencies.ts";
-import { acknowledge, sayPark, sayRefusal } from "./say.ts";
+import { acknowledge, sayGate, sayPark, sayRefusal } from "./say.ts";
 
+/** How the reason of an item begins that could not be looked at. */
+export const NO_ANSWER = "no answer: ";
 const FORGE_RETRY_MS = 15_000;
 const NOT_FOUND_RETRY_MS = 60 * 60_000;
 const DECISIONS_MAX = 10;
@@ -34,7 +39,7 @@ export async function reconcile(claim: Claim, deps: WorkDependencies): Promise<v
     result = {
       ...(await unchanged(claim, deps)),
       decision: "nothing",
-      reason: `no answer: ${error.message}`,
+      reason: `${NO_ANSWER}${error.message}`,
       lookAgainAt: retryAt(error, deps.now()),
     };
   }
@@ -59,12 +64,19 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
     };
   }
   const snapshot = await deps.readSnapshot(item);
+  const before = await deps.store.work.item(item);
+  const changes = await changesBetween(deps, snapshot, policy);
   // A refusal or a cleanup changes the state it was decided on, so the question is asked again.
   for (let round = 0; round < DECISIONS_MAX; round += 1) {
-    const ledger = await deps.store.ledger.read(item);
+    const stored = await deps.store.ledger.read(item);
+    const paused = { ...stored.paused, all: stored.paused.all || deps.pausedByFile() };
+    const ledger = await withHold(deps, { ...stored, paused }, { snapshot, policy });
     const conflicts = await conflictsOf(snapshot, deps);
-    const decision = decide({ snapshot, ledger, policy, conflicts, now: deps.now() });
-    tell(decision, claim, deps);
+    const branchChange = await branchChangeOf(snapshot, deps);
+    const now = deps.now();
+    const state = { snapshot, ledger, policy, conflicts, changes, branchChange, now };
+    const decision = decide(state);
+    tell(decision, { before, item, deps });
     if (decision.kind === "refuse") await sayRefusal(deps, item, decision);
     else if (decision.kind === "cleanup") await cleanUp(deps, item, snapshot, ledger);
     else return await outcomeOf(deps, { claim, decision, snapshot, ledger, policy });
@@ -98,11 +110,12 @@ async function outcomeOf(
       };
     case "park": {
       const { park } = decision;
+      const attempt = park.attempt === undefined ? "" : ` (attempt ${park.attempt})`;
       await sayPark(deps, { item: claim.item, park, snapshot, policy });
       return {
         ...common,
         decision: "park",
-        reason: `${park.name}: ${park.reason}`,
+        reason: `${park.name}: ${park.reason}${attempt}`,
         state: "parked",
         lookAgainAt: park.until,
         order: null,
@@ -112,6 +125,7 @@ async function outcomeOf(
     case "run": {
       const { order } = decision;
       await acknowledge(deps, claim.item, order);
+      await sayGate(deps, { item: claim.item, order, snapshot, policy });
       return {
         ...common,
         decision: `run ${order.skill}`,
@@ -119,10 +133,33 @@ async function outcomeOf(
         state: "waiting",
         lookAgainAt: null,
         order,
-        parks: held.filter(({ row }): boolean => row !== order.skill),
+        // A park of everything would have been decided instead.
+        parks: [
+          ...held.filter(({ row }): boolean => row !== order.skill && row !== "all"),
+          // What kept this order from its work is remembered until it is carried out.
+          ...ledger.parks.filter(
+            ({ row, attempt }) => row === order.skill && attempt !== undefined,
+          ),
+        ],
       };
     }
   }
+}
+
+/** Remembers what people had done when an operator stopped the item, and ends that when they act. */
+async function withHold(
+  deps: WorkDependencies,
+  ledger: Ledger,
+  state: { snapshot: Snapshot; policy: Policy },
+): Promise<Ledger> {
+  const { hold } = ledger;
+  const { snapshot } = state;
+  if (hold === null || snapshot.readAt < hold.since) return ledger;
+  if (hold.known === null) await deps.store.work.holdKnows(snapshot.item, newestByPeople(state));
+  if (!isLifted(hold, state)) return ledger;
+  deps.log.info("a person lets a cancelled item go on", { ...snapshot.item });
+  await deps.store.work.letGo(snapshot.item);
+  return { ...ledger, hold: null };
 }
 
 /** What git says about base and head of an open pull request of ours; false while the cache lacks one of them. */
@@ -139,16 +176,41 @@ async function conflictsOf(snapshot: Snapshot, deps: WorkDependencies): Promise<
   }
 }
 
-function tell(decision: Decision, { item }: Claim, deps: WorkDependencies): void {
+/** Logs every decision; the audit has it only when it is another one than the item's row holds. */
+/** What git says an open pull request changes, where a merge gate may ask for it; null when that cannot be told now. */
+async function branchChangeOf(snapshot: Snapshot, deps: WorkDependencies): Promise<Change | null> {
+  const { pull, item } = snapshot;
+  if (pull === null || pull.state !== "open" || !pull.sameRepo) return null;
+  if (deps.policy(item.repo)?.repository.autonomy === "propose") return null;
+  try {
+    return await deps.git.change(item.repo, pull.baseSha, pull.headSha);
+  } catch (error) {
+    if (!(error instanceof GitFailure)) throw error;
+    // The gate is evaluated again, with what git says, before anything is merged.
+    return null;
+  }
+}
+
+function tell(
+  decision: Decision,
+  { before, item, deps }: { before: ItemRow | null; item: ItemRef; deps: WorkDependencies },
+): void {
   const word = decision.kind === "run" ? `run ${decision.order.skill}` : decision.kind;
   const agent = decision.kind === "run" ? decision.order.agent : null;
+  const reason = reasonOf(decision);
   deps.metrics.decision(decision.kind);
-  deps.log.info("decision", {
-    ...item,
-    decision: word,
-    ...(agent === null ? {} : { agent }),
-    reason: reasonOf(decision),
-  });
+  const fields = { ...item, decision: word, ...(agent === null ? {} : { agent }), reason };
+  deps.log.info("decision", fields);
+  const isSame = before?.decision.startsWith(word) === true && before.reason === reason;
+  if (!isSame) deps.audit.append("decision", { ...fields, ...causeOf(decision) });
+}
+
+/** Who asked for it, by the account's number and name, and the order it made. */
+function causeOf(decision: Decision): Readonly<Record<string, unknown>> {
+  if (decision.kind !== "run" && decision.kind !== "refuse") return {};
+  const { asked, fingerprint } = decision.kind === "run" ? decision.order : decision;
+  if (asked === null) return { fingerprint };
+  return { fingerprint, asked_by: asked.person.login, asked_by_id: asked.person.id };
 }
 
 function reasonOf(decision: Decision): string {

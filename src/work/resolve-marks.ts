@@ -1,3 +1,5 @@
+import PQueue from "p-queue";
+import { backoffMs } from "../domain/backoff.ts";
 import type { Policy } from "../domain/policy.ts";
 import { itemOfPull, parseAgentBranch } from "../domain/resolve-item.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
@@ -6,31 +8,43 @@ import type { Mark, MarkRow } from "../ports/store.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 
 const BATCH = 50;
+/** Asked about at once; the forge's own rate limit is behind it. */
+const AT_ONCE_MAX = 8;
+const BACKOFF = { firstMs: 1000, mostMs: 60_000 };
 const ITEMS_OF_BASE_MAX = 200;
 
 /**
- * Finds out which work items the waiting marks mean and moves them there. A mark whose answer the
- * forge does not give now stays; resolves with how many stayed.
+ * Finds out which work items the waiting marks mean and moves them there, several at once. A mark
+ * whose answer the forge does not give now stays and is asked about later, each time after a longer
+ * wait, so that it holds up no other. Resolves with how many were asked about.
  */
 export async function resolveMarks(deps: WorkDependencies): Promise<number> {
-  let stayed = 0;
-  for (const row of await deps.store.work.unresolved(BATCH)) {
-    try {
-      await resolveOne(deps, row);
-    } catch (error) {
-      if (!(error instanceof ForgeFailure)) throw error;
-      // A number that is not there concerns nothing; everything else is no answer.
-      if (error.kind === "not_found") await deps.store.work.resolve(row, []);
-      else {
-        stayed += 1;
-        deps.log.warn("a mark could not be resolved", {
-          ...describe(row.mark),
-          reason: error.message,
-        });
-      }
+  const rows = await deps.store.work.unresolved(BATCH);
+  const queue = new PQueue({ concurrency: AT_ONCE_MAX });
+  await queue.addAll(rows.map((row) => async () => await resolveOrPostpone(deps, row)));
+  return rows.length;
+}
+
+async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<void> {
+  try {
+    await resolveOne(deps, row);
+  } catch (error) {
+    if (!(error instanceof ForgeFailure)) throw error;
+    // A number that is not there concerns nothing; everything else is no answer.
+    if (error.kind === "not_found") {
+      await deps.store.work.resolve(row, []);
+      return;
     }
+    const wait = deps.now() + backoffMs(row.tries + 1, BACKOFF, deps.chance());
+    const until = Math.max(wait, Math.min(error.retryAt ?? 0, deps.now() + BACKOFF.mostMs));
+    await deps.store.work.postpone(row, until);
+    deps.log.warn("a mark could not be resolved", {
+      ...describe(row.mark),
+      attempt: row.tries + 1,
+      retry_at: new Date(until).toISOString(),
+      reason: error.message,
+    });
   }
-  return stayed;
 }
 
 async function resolveOne(deps: WorkDependencies, row: MarkRow): Promise<void> {

@@ -1,4 +1,5 @@
 import type { Decision, RunOrder } from "../domain/decision.ts";
+import { gateSentence, isLongWait, LONG_WAIT_MS } from "../domain/gate.ts";
 import { isOurs, withHiddenLine } from "../domain/hidden-line.ts";
 import type { Park } from "../domain/ledger.ts";
 import { agentOf } from "../domain/people.ts";
@@ -8,8 +9,6 @@ import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import { type ForgeActor, ForgeFailure, type ForgeFailureKind } from "../ports/forge.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 
-/** Waits shorter than this are not said on the issue. */
-const SAY_FROM_MS = 10 * 60_000;
 /** Answers of the forge that trying again does not change. */
 const FINAL: readonly ForgeFailureKind[] = ["auth", "forbidden", "not_found", "refused"];
 
@@ -101,10 +100,13 @@ export async function sayPark(
   state: { item: ItemRef; park: Park; snapshot: Snapshot; policy: Policy },
 ): Promise<void> {
   const { item, park, snapshot, policy } = state;
-  if (park.until !== null && park.until - deps.now() < SAY_FROM_MS) return;
+  if (park.until !== null && park.until - deps.now() < LONG_WAIT_MS) return;
   const speaker = speakerFor(snapshot, policy);
+  // A person waits for an end, not for our next attempt.
   const end =
-    park.until === null ? "" : ` (until ${new Date(park.until).toISOString().slice(0, 16)}Z)`;
+    park.until === null || park.attempt !== undefined
+      ? ""
+      : ` (until ${new Date(park.until).toISOString().slice(0, 16)}Z)`;
   const text = `Waiting: ${park.reason}${end}.`;
   if (speaker === null || (await deps.store.ledger.said(item)) === text) return;
   const number = snapshot.pull?.number ?? item.number;
@@ -116,6 +118,20 @@ export async function sayPark(
     if (!(error instanceof ForgeFailure)) throw error;
     deps.log.warn("a wait could not be said", { ...item, agent: speaker, reason: error.message });
   }
+}
+
+/** Says that an order waits behind a closed gate, if that takes long. */
+export async function sayGate(
+  deps: WorkDependencies,
+  state: { item: ItemRef; order: RunOrder; snapshot: Snapshot; policy: Policy },
+): Promise<void> {
+  const { order, ...place } = state;
+  const gate = deps.gates.holding(order.agent);
+  if (gate === null || !isLongWait(gate)) return;
+  const { name, since, retryAt } = gate;
+  const until = gate.isNamed ? retryAt : null;
+  const park: Park = { row: order.skill, name, reason: gateSentence(gate), until, since };
+  await sayPark(deps, { ...place, park });
 }
 
 /** The agent that has the work: author of the pull request, else the first assigned, else the first configured. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { SessionStore } from "@anthropic-ai/claude-agent-sdk";
 import { createForgeServer } from "../../src/agent/forge-server.ts";
 import { agentOptions } from "../../src/agent/options.ts";
 import type { AgentRequest } from "../../src/ports/agent.ts";
@@ -32,13 +33,14 @@ const request: AgentRequest = {
 };
 
 const forge = createForgeServer([], () => Promise.resolve({ ok: true, text: "" }));
-const optionsOf = (wish: Partial<AgentRequest> = {}) =>
+const optionsOf = (wish: Partial<AgentRequest> = {}, sessionStore: SessionStore | null = null) =>
   agentOptions(
     { ...request, ...wish },
     {
       inside: { clone: "/clone", home: "/home/agent", gatewayUrl: "http://127.0.0.1:8080" },
       binary: "/opt/cli/claude",
       forge,
+      sessionStore,
       spawn: () => {
         throw new Error("not in this test");
       },
@@ -99,6 +101,13 @@ describe("the options of every query", () => {
       ...["mcp__forge__open_pull_request", "mcp__forge__reply"],
     ]);
     expect(options.extraArgs).toBeUndefined();
+  });
+
+  test("a shared transcript is written line by line; without one there is nothing to write to", () => {
+    const sessionStore: SessionStore = { append: async () => undefined, load: async () => null };
+
+    expect(optionsOf({}, sessionStore)).toMatchObject({ sessionStore, sessionStoreFlush: "eager" });
+    expect(optionsOf()).not.toContainKeys(["sessionStore", "sessionStoreFlush"]);
   });
 
   test("a reader only reads, and only in the clone", () => {

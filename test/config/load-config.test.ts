@@ -57,6 +57,25 @@ test("a small configuration gets every default", async () => {
         "CLAUDE.md",
         "AGENTS.md",
         "CODEOWNERS",
+        "**/CODEOWNERS",
+        ".gitmodules",
+        ".gitattributes",
+        ".mcp.json",
+        ".husky/**",
+        ".githooks/**",
+        "**/package-lock.json",
+        "**/npm-shrinkwrap.json",
+        "**/yarn.lock",
+        "**/pnpm-lock.yaml",
+        "**/bun.lock",
+        "**/bun.lockb",
+        "**/Cargo.lock",
+        "**/go.sum",
+        "**/poetry.lock",
+        "**/uv.lock",
+        "**/Pipfile.lock",
+        "**/Gemfile.lock",
+        "**/composer.lock",
       ],
     },
     setup: null,
@@ -86,6 +105,7 @@ test("a small configuration gets every default", async () => {
     bodyBytes: 2_097_152,
     queue: 10_000,
     diskGb: 20,
+    diskGbPerRepository: null,
   });
   expect(config.sweepSeconds).toBe(60);
   expect(config.sandbox).toBe("bwrap");
@@ -148,11 +168,23 @@ test("an existing admin token is read, a missing one is left to the start", asyn
   const tokenOf = async () => accepted(await loadConfig(optionsFor(directory))).config.admin.token;
 
   const before = await tokenOf();
-  const file = await directory.write("secrets/admin", "admin-token-1\n");
+  const file = await directory.write("secrets/admin", "admin-token-0005-abcdef\n");
   const after = await tokenOf();
 
   expect(before).toEqual({ kind: "missing", path: file });
-  expect(after.kind === "present" ? after.secret.reveal() : "").toBe("admin-token-1");
+  expect(after.kind === "present" ? after.secret.reveal() : "").toBe("admin-token-0005-abcdef");
+});
+
+test("an admin token that can be guessed is refused without being told", async () => {
+  await using directory = await tempDirectory();
+  await writeFixture(directory);
+  await directory.write("secrets/admin", "fifteen-bytes-1\n");
+
+  const refused = await loadConfig(optionsFor(directory));
+
+  const told = refused.ok ? "" : JSON.stringify(refused.problems);
+  expect(told).toContain("a secret of 15 bytes");
+  expect(told).not.toContain("fifteen-bytes-1");
 });
 
 test("the admin token alone can be read when no other secret is there", async () => {
@@ -202,15 +234,18 @@ test("what is known but not in force is named, but only if the file sets it", as
   const { notices } = accepted(
     await load(
       fixtureWith({
-        "limits.disk_gb": 5,
+        "limits.check_rounds": 5,
         "limits.tokens_per_day": null,
         "agents.boss.skills": ["implement", "fix-checks"],
       }),
     ),
   );
 
-  expect(notices.map((notice) => notice.key)).toEqual(["limits.disk_gb", "agents.boss.skills"]);
-  expect(notices[0]?.message).toStartWith("limits.disk_gb is not in force yet");
+  expect(notices.map((notice) => notice.key)).toEqual([
+    "limits.check_rounds",
+    "agents.boss.skills",
+  ]);
+  expect(notices[0]?.message).toStartWith("limits.check_rounds is not in force yet");
   expect(notices[1]?.message).toContain("fix-checks is not built yet");
 });
 

@@ -37,7 +37,7 @@ test("the JSON schema names every key of the contract", () => {
     [
       "runs runs_per_agent runs_per_item review_rounds failures check_rounds checks_minutes",
       "run_minutes stall_minutes grace_hours usd_per_run usd_per_item usd_per_day tokens_per_day",
-      "resumes context_tokens session_days transcript_days delivery_days body_bytes queue disk_gb",
+      "resumes context_tokens session_days transcript_days delivery_days body_bytes queue disk_gb disk_gb_per_repository",
     ]
       .join(" ")
       .split(" ")

@@ -63,6 +63,9 @@ function check1(one: Case): void {
 const REJECTED = review({ state: "REQUEST_CHANGES", comments: [lineComment()] });
 const LEFT = { sessions: 1, clones: 1, branches: ["boss/1"] };
 const DONE = [runRecord()];
+const FAILED_THRICE = ["r1", "r2", "r3"].map((id) =>
+  runRecord({ id, outcome: "failed", reason: "no_effect", endedAt: NOW - 1000 }),
+);
 
 describe("implement", () => {
   test.each<Case>([
@@ -253,7 +256,84 @@ describe("implement", () => {
       },
       says: "run boss boss/implement/act:100",
     },
+    {
+      when: "an operator parked it, whatever people say since",
+      snapshot: { comments: [comment({ id: 501, body: "@boss continue" })] },
+      ledger: {
+        hold: {
+          kind: "parked",
+          agent: null,
+          since: NOW - 10,
+          known: { comment: 0, review: 0, act: 100 },
+        },
+      },
+      says: "park parked",
+    },
+    {
+      when: "an operator cancelled the run and nobody has said anything since",
+      ledger: {
+        hold: {
+          kind: "cancelled",
+          agent: "boss",
+          since: NOW - 10,
+          known: { comment: 0, review: 0, act: 100 },
+        },
+      },
+      says: "park cancelled",
+    },
+    {
+      when: "an operator cancelled the run and the forge was not read since",
+      snapshot: { comments: [comment()] },
+      ledger: { hold: { kind: "cancelled", agent: "boss", since: NOW - 10, known: null } },
+      says: "park cancelled",
+    },
+    {
+      when: "only a stranger has commented since the run was cancelled",
+      snapshot: { comments: [comment({ id: 501, author: mallory })] },
+      ledger: {
+        hold: {
+          kind: "cancelled",
+          agent: "boss",
+          since: NOW - 10,
+          known: { comment: 0, review: 0, act: 100 },
+        },
+      },
+      says: "park cancelled",
+    },
+    {
+      when: "a permitted person has commented since the run was cancelled",
+      snapshot: { comments: [comment({ id: 501 })] },
+      ledger: {
+        hold: {
+          kind: "cancelled",
+          agent: "boss",
+          since: NOW - 10,
+          known: { comment: 0, review: 0, act: 100 },
+        },
+      },
+      says: "run boss boss/implement/act:100",
+    },
+    {
+      when: "it failed three times",
+      ledger: { runs: FAILED_THRICE },
+      says: "park failures",
+    },
+    {
+      when: "it failed three times and an operator lets it go on",
+      ledger: { runs: FAILED_THRICE, continuedAfter: "r3" },
+      says: "run boss boss/implement/act:100",
+    },
+    {
+      when: "it failed again after an operator let it go on",
+      ledger: { runs: FAILED_THRICE, continuedAfter: "r2" },
+      says: "nothing: attempt 2 of 3 waits",
+    },
     { when: "the item's money is spent", ledger: { usdItem: 20 }, says: "park usd_per_item" },
+    {
+      when: "the day's tokens are spent and nobody limits them",
+      ledger: { tokensToday: 1e9 },
+      says: "run boss boss/implement/act:100",
+    },
     { when: "the day's money is spent", ledger: { usdToday: 100 }, says: "park usd_per_day" },
   ])("$when → $says", check1);
 });

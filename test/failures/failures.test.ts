@@ -86,6 +86,16 @@ async function play(row: Row): Promise<void> {
 }
 
 function expectPark(row: Row, { verdict, now }: StageRun): void {
+  if (row.blockedMs === undefined) expect(verdict.blocker).toBeNull();
+  else {
+    expect(verdict.blocker).toMatchObject({
+      name: "model:test",
+      reason: verdict.reason.split(":")[0],
+    });
+    const until = verdict.blocker?.until ?? null;
+    expect(until === null).toBe(row.blockedMs === null);
+    expect(Math.abs((until ?? now) - now - (row.blockedMs ?? 0))).toBeLessThan(INEXACT_MS);
+  }
   if (row.parkedMs === undefined) {
     expect(verdict.park).toBeNull();
     return;

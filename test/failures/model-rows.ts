@@ -5,14 +5,16 @@ import type { Respond, RunWish } from "../support/agent-world.ts";
 import { HOUR, KEPT, LATER, type Row, SUCCEEDED } from "./row.ts";
 import { ANSWER, type Provoked, type Stage } from "./stage.ts";
 export function apiRows(): readonly Row[] {
-  const wait = (reason: string, parkedMs = LATER) =>
+  const wait = (reason: string, blockedMs: number | null = null) =>
     ({
       end: { kind: "wait", reason },
       outcome: "parked",
       reason: `${reason}: `,
-      parkedMs,
+      blockedMs,
       ...KEPT,
     }) as const;
+  const blocked = (reason: string) =>
+    ({ ...wait(reason), end: { kind: "operator", reason } }) as const;
   const operator = (reason: string) =>
     ({
       end: { kind: "operator", reason },
@@ -30,13 +32,13 @@ export function apiRows(): readonly Row[] {
     {
       name: "401",
       ...answer(401, "authentication_error", "invalid x-api-key"),
-      ...operator("auth"),
+      ...blocked("auth"),
       requests: 3,
     },
     {
       name: "403",
       ...answer(403, "permission_error", "not allowed"),
-      ...operator("auth"),
+      ...blocked("auth"),
       requests: 1,
     },
     {
@@ -47,18 +49,18 @@ export function apiRows(): readonly Row[] {
     {
       name: "credit balance too low",
       ...bad("Your credit balance is too low to access the API."),
-      ...operator("credit"),
+      ...blocked("credit"),
     },
     {
       name: "402",
       ...answer(402, "billing_error", "pay first"),
-      ...operator("credit"),
+      ...blocked("credit"),
       requests: 1,
     },
     {
       name: "the account's own usage cap",
       ...bad("You have reached your specified API usage limits."),
-      ...operator("credit"),
+      ...blocked("credit"),
     },
     { name: "another 400", ...bad("tools.0: bad"), ...operator("config") },
     {
@@ -158,7 +160,7 @@ export function networkRows(): readonly Row[] {
     end: { kind: "wait", reason: "network" },
     outcome: "parked",
     reason: "network: ",
-    parkedMs: LATER,
+    blockedMs: null,
     ...KEPT,
   } as const;
   return [

@@ -26,6 +26,8 @@ export interface Row {
   readonly reason: string;
   /** How long its row is held back, in milliseconds; absent: not at all, the next attempt is the queue's. */
   readonly parkedMs?: number;
+  /** The gate of the model is closed instead, for everybody: until a time named in so many milliseconds, or null. */
+  readonly blockedMs?: number | null;
   /** How the next run meets the session. */
   readonly next: "resume" | "continue" | "rotate";
   /** The conversation of the run before is still there. */

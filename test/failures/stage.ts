@@ -6,6 +6,7 @@ import { holdsPrompt } from "../../src/agent/holds-prompt.ts";
 import type { RunRecord } from "../../src/domain/ledger.ts";
 import type { Finding } from "../../src/domain/verify.ts";
 import type { AgentEnd, AgentReport } from "../../src/ports/agent.ts";
+import type { RunMeter } from "../../src/ports/gateway.ts";
 import type { SessionRow } from "../../src/ports/store.ts";
 import { converse } from "../../src/run/conversation.ts";
 import { type Verdict, verdictOn } from "../../src/run/outcome.ts";
@@ -22,6 +23,14 @@ const FINDINGS: Readonly<Record<Finding["kind"], Finding>> = {
   open: { kind: "open", reason: "no_effect" },
   fulfilled: { kind: "fulfilled", outcome: "succeeded" },
   unknown: { kind: "unknown", reason: "away" },
+};
+
+const UNASKED: RunMeter = {
+  tokens: { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 },
+  usd: 0,
+  requests: 0,
+  contextTokens: 0,
+  retryAt: null,
 };
 
 /** A finished first run that rows begin with: its session and the directory that holds it. */
@@ -89,7 +98,12 @@ export async function openStage(history: History): Promise<Stage> {
   await cp(history.home, world.home, { recursive: true });
   const records = [recordOf("r0", { session, outcome: "succeeded", reason: null })];
 
-  const askWorld = async (wish: RunWish): Promise<AgentReport> => (await world.run(wish)).report;
+  let meter: RunMeter = UNASKED;
+  const askWorld = async (wish: RunWish): Promise<AgentReport> => {
+    const { report, door } = await world.run(wish);
+    meter = door.meter();
+    return report;
+  };
   const planNow = async (): Promise<Plan> => {
     const known = await hasTranscript(world.home, session);
     let told: RunRecord | null = null;
@@ -115,6 +129,7 @@ export async function openStage(history: History): Promise<Stage> {
     transcript: () => join(world.home, "projects/-clone", `${session}.jsonl`),
     async run(id, how = {}) {
       const plan = await planNow();
+      meter = UNASKED;
       const steps: string[] = [];
       const ends: AgentEnd[] = [];
       const findings = [...(how.findings ?? [])];
@@ -150,7 +165,15 @@ export async function openStage(history: History): Promise<Stage> {
       );
       const now = Date.now();
       const { end, finding } = ended;
-      const verdict = verdictOn(end, { finding, stop: stopped(), skill: "implement", now });
+      const verdict = verdictOn(end, {
+        finding,
+        stop: stopped(),
+        skill: "implement",
+        model: { gate: "model:test", meter },
+        earlier: [],
+        now,
+        chance: 0.5,
+      });
       records.push(recordOf(id, { session, ...verdict }));
       return { verdict, ends, plan: plan.kind, steps, now };
     },
@@ -194,6 +217,7 @@ function recordOf(
     outcome,
     reason,
     usd: 0,
+    tokens: 0,
     headSha: null,
     pushedSha: null,
     shown: [],

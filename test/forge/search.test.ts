@@ -40,15 +40,17 @@ test("changedFor finds what is assigned, requested, created and mentioned, in an
   expect(later).toEqual([]);
 });
 
-test("changedWithLabel finds open issues of this repository with exactly this label", async () => {
+test("changedWithLabel finds open issues with exactly this label, in all repositories of the owner or of everybody", async () => {
   await using at = await site();
   await at.api("ada", "POST", "/orgs/acme/repos", { name: "other", auto_init: true });
+  await at.api("ada", "POST", "/user/repos", { name: "own", auto_init: true });
   const issues: number[] = [];
   for (const [repo, label, state] of [
     ["acme/widgets", "agent", "open"],
     ["acme/widgets", "agent", "closed"],
     ["acme/widgets", "other", "open"],
     ["acme/other", "agent", "open"],
+    ["ada/own", "agent", "open"],
   ] as const) {
     await at
       .api("ada", "POST", `/repos/${repo}/labels`, { name: label, color: "#00aabb" })
@@ -60,9 +62,34 @@ test("changedWithLabel finds open issues of this repository with exactly this la
     issues.push(number);
   }
 
-  const found = await at.client.reader.changedWithLabel(REPO, "agent", 0);
+  const placesOf = async (owner: string | null): Promise<readonly string[]> => {
+    const found = await at.client.reader.changedWithLabel(owner, "agent", 0);
+    return found.map(({ repo, number }) => `${repo}#${number}`).toSorted();
+  };
 
-  expect(found.map(({ number }) => number)).toEqual(issues.slice(0, 1));
+  expect(await placesOf("acme")).toEqual([`acme/other#${issues[3]}`, `acme/widgets#${issues[0]}`]);
+  expect(await placesOf(null)).toEqual([...(await placesOf("acme")), `ada/own#${issues[4]}`]);
+});
+
+test("changedOf finds what changed in the owner's repositories, in any state and whoever it is about", async () => {
+  await using at = await site();
+  await at.api("ada", "POST", "/user/repos", { name: "own", auto_init: true });
+  const make = async (repo: string) =>
+    await at.api("ada", "POST", `/repos/${repo}/issues`, { title: "T" });
+  await make(REPO);
+  const closed = Number((await make(REPO))["number"]);
+  await at.api("ada", "PATCH", `${repos}/issues/${closed}`, { state: "closed" });
+  await make("ada/own");
+
+  const of = async (owner: string | null, since: number) =>
+    (await at.client.sweepReader.changedOf(owner, since)).map(
+      ({ repo, number, state }) => `${repo}#${number} ${state}`,
+    );
+  const recently = Date.now() - 60_000;
+
+  expect(await of("acme", recently)).toEqual([`${REPO}#2 closed`, `${REPO}#1 open`]);
+  expect(await of(null, recently)).toContain("ada/own#1 open");
+  expect(await of("acme", Date.now() + 60_000)).toEqual([]);
 });
 
 test("pulls are found by number, branch and sha", async () => {

@@ -308,6 +308,23 @@ describe("the meter", () => {
     expect(door.meter().retryAt).toBe(retryAt);
   });
 
+  test("remembers how the newest request failed, until one is answered", async () => {
+    const steps: Step[] = [
+      { status: 401, body: {} },
+      { status: 529, body: {} },
+      { text: "half of it ".repeat(300), destroy: true },
+      { text: "whole" },
+    ];
+    const { door, ask } = await world(() => steps.shift() ?? {});
+    expect(door.meter().refusal).toBeNull();
+    const seen: unknown[] = [];
+    for (let time = 0; time < 4; time += 1) {
+      await (await ask()).text().catch(() => "broken off");
+      seen.push(door.meter().refusal);
+    }
+    expect(seen).toEqual([{ status: 401 }, { status: 529 }, { status: null }, null]);
+  });
+
   test("stops a run at its budget with an error the CLI does not repeat", async () => {
     const { requests, ask } = await world(() => ({ text: "x", usage: { output_tokens: 60_000 } }), {
       usdLimit: 1,

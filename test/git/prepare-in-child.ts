@@ -12,5 +12,6 @@ const git = createGit({
   log: recordingLog([]),
 });
 const order = { item: ITEM, agent: "boss", base: "main", branch: "boss/42", at: null };
+console.log("preparing");
 await git.prepare({ ...order, identity: IDENTITY, run: "r1" });
 console.log("prepared");

@@ -81,7 +81,7 @@ describe("a first prepare", () => {
     await using bench = await workbench();
 
     const noBase = bench.git.prepare(bench.order({ base: "trunk" }));
-    await expect(noBase).rejects.toMatchObject({ kind: "not_found" });
+    await expect(noBase).rejects.toMatchObject({ kind: "no_base" });
     const noRepo = bench.git.prepare(bench.order({ item: { repo: "acme/nothing", number: 1 } }));
     await expect(noRepo).rejects.toMatchObject({ kind: "not_found" });
     const noSha = bench.git.prepare(bench.order({ at: "1".repeat(40) }));

@@ -2,6 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { SessionRow } from "../../src/ports/store.ts";
 import { adminWorld, START } from "../support/admin-world.ts";
 import { fillStore, HOSTILE, RUN_ID } from "../support/fill-store.ts";
+import { openGates } from "../support/gates.ts";
+import { anOrder, orderRun } from "../support/store-world.ts";
 
 function session(change: Partial<SessionRow>): SessionRow {
   return {
@@ -26,11 +28,38 @@ describe("the state of the service", () => {
     expect((await world.call("/api/v1/status")).json).toEqual({
       version: "0.1.0",
       paused: false,
+      paused_by_file: false,
       pauses: [],
+      draining: false,
       deliveries: { accepted: 4, duplicate: 3, ignored: 2, refused: 1 },
       runs: { started: 0, succeeded: 0, failed: 0, parked: 0, active: 0 },
       queue: { waiting: 0, active: 0 },
+      gates: [],
     });
+  });
+
+  test("tells of closed gates, and an item whose order waits behind one of its reason and time", async () => {
+    const gates = await openGates({ now: () => START });
+    await using world = await adminWorld({ gates });
+    await orderRun(world.store, 42);
+    await orderRun(world.store, 43, anOrder({ agent: "code-lead", fingerprint: "other" }));
+    gates.block({ name: "model:test", reason: "usage_limit", until: START + 3_600_000 }, null);
+    const retry_at = "2026-11-20T11:00:00.000Z";
+    expect((await world.call("/api/v1/status")).json).toMatchObject({
+      gates: [{ name: "model:test", reason: "usage_limit", attempt: 1, retry_at }],
+    });
+    const held = (await world.call("/api/v1/items/acme/widgets/42")).json;
+    expect(held).toMatchObject({ state: "waiting", retry_at });
+    const { json } = await world.call("/api/v1/items");
+    const reason =
+      "usage_limit: the usage limit of the model's account is reached; work goes on by itself (attempt 1)";
+    expect(json).toMatchObject({
+      items: [
+        { number: 43, retry_at: null },
+        { number: 42, retry_at, reason },
+      ],
+    });
+    expect((await world.call("/")).text).toContain("model:test");
   });
 
   test("is ready when a delivery can be recorded, and 503 with Retry-After when not", async () => {

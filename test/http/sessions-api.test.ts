@@ -145,6 +145,7 @@ test("spending is told in all, by agent and by day", async () => {
   expect((await world.call("/api/v1/spending")).json).toEqual({
     all: spent,
     agents: [{ agent: "boss", ...spent }],
+    repositories: [{ repo: "acme/widgets", ...spent }],
     days: [{ day: "2026-11-20", ...spent }],
   });
 });

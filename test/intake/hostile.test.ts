@@ -475,7 +475,8 @@ test("a secret of the rotation signs as well as the first", async () => {
   });
 
   expect((await world.deliver({ secret: "old-secret" })).status).toBe(202);
-  expect((await world.deliver({ secret: "new-secret" })).status).toBe(202);
+  const body = issuePayload({ issue: { number: 43 } });
+  expect((await world.deliver({ secret: "new-secret", body })).status).toBe(202);
   expect((await world.deliver({ secret: "" })).status).toBe(401);
 });
 

@@ -84,14 +84,16 @@ describe("a delivery that counts", () => {
     expect(await world.store.work.unresolved(10)).toHaveLength(1);
   });
 
-  test("replayed under fresh ids marks one and the same work item", async () => {
+  test("replayed under fresh ids is a duplicate that marks one and the same work item again", async () => {
     await using world = await intakeWorld();
 
-    for (let count = 0; count < 5; count += 1) {
-      expect((await world.deliver()).status).toBe(202);
-    }
+    const answers: number[] = [];
+    for (let count = 0; count < 5; count += 1) answers.push((await world.deliver()).status);
 
-    expect(await world.store.work.unresolved(10)).toHaveLength(1);
+    expect(answers).toEqual([202, 200, 200, 200, 200]);
+    expect(world.counted.filter((status) => status === "duplicate")).toHaveLength(4);
+    const marks = await world.store.work.unresolved(10);
+    expect(marks.map(({ count }) => count)).toEqual([5]);
   });
 
   test("is still known after a restart", async () => {
@@ -121,11 +123,25 @@ describe("a delivery that does not count", () => {
       status: "ignored",
       reason: "event does not concern us",
     });
-    expect(JSON.parse(second.text)).toEqual({ delivery: ID, status: "duplicate" });
+    expect(JSON.parse(second.text)).toEqual(JSON.parse(first.text));
     expect((await world.store.deliveries.list(10, null)).rows).toMatchObject([
       { id: ID, status: "ignored", reason: "event does not concern us", repo: "acme/widgets" },
     ]);
     expect(await world.store.work.unresolved(10)).toEqual([]);
+  });
+
+  test("is taken when it is sent again after the configuration names its repository", async () => {
+    let isConfigured = false;
+    await using world = await intakeWorld({ concerns: () => isConfigured });
+
+    const first = await world.deliver({ id: ID });
+    isConfigured = true;
+    const second = await world.deliver({ id: ID });
+    const third = await world.deliver({ id: ID });
+
+    expect([first.status, second.status, third.status]).toEqual([200, 202, 200]);
+    expect(JSON.parse(third.text)).toEqual({ delivery: ID, status: "duplicate" });
+    expect(await world.store.work.unresolved(10)).toHaveLength(1);
   });
 
   test("may have a repository and a sender of any shape when its event concerns nobody", async () => {

@@ -62,6 +62,7 @@ describe("kill -9 of the service", () => {
       await world.line({ msg: "effect failed", effect: "open_pull_request" });
       expect(await world.pulls()).toHaveLength(afterEffect ? 1 : 0);
       expect((await world.item(1)).effects).toMatchObject([
+        { tool: "push", state: "done" },
         { tool: "open_pull_request", state: "intent" },
       ]);
 

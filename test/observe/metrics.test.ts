@@ -39,6 +39,22 @@ test("every metric of the contract is there under its name and labels", async ()
   }
 });
 
+test("every gate is there, and is 1 while it is closed", async () => {
+  let closed = true;
+  const metrics = createMetrics({
+    ...gauges,
+    gates: () => [
+      { name: "forge", closed: false },
+      { name: "model:1", closed },
+    ],
+  });
+  expect(await linesOf(metrics)).toContain('claude_hooks_gate_closed{gate="model:1"} 1');
+  closed = false;
+  const lines = await linesOf(metrics);
+  expect(lines).toContain('claude_hooks_gate_closed{gate="forge"} 0');
+  expect(lines).toContain('claude_hooks_gate_closed{gate="model:1"} 0');
+});
+
 test("the answer carries the content type of the Prometheus text format", async () => {
   const { contentType } = await createMetrics(gauges).render();
 

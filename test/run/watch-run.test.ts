@@ -38,6 +38,7 @@ function start(readSnapshot: RunDependencies["readSnapshot"], stallMinutes = 10)
           return { held: true, mark: claim.mark + 1 };
         },
         paused: async () => [],
+        held: async () => null,
       },
     },
     readSnapshot,
@@ -51,7 +52,7 @@ function start(readSnapshot: RunDependencies["readSnapshot"], stallMinutes = 10)
     network: [],
     read: [],
   };
-  watch = watchRun(claim, deps, { settings, shutdown: new AbortController().signal });
+  watch = watchRun(claim, deps, { settings, ending: new AbortController().signal });
   return { seen, watch };
 }
 

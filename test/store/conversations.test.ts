@@ -107,6 +107,7 @@ test("what was metered while a run went on outlives a kill, and its end leaves i
   expect(await world.store.runs.spent(31)).toEqual({
     all: spent,
     agents: [{ agent: "boss", ...spent }],
+    repositories: [{ repo: "acme/widgets", ...spent }],
     days: [{ day: "2026-10-01", ...spent }],
   });
 });

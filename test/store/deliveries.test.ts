@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { join } from "node:path";
 import { openStore } from "../../src/store/open-store.ts";
-import { aDelivery, issueMark, openStoreWorld } from "../support/store-world.ts";
+import { aDelivery, issueMark, NOON, openStoreWorld } from "../support/store-world.ts";
 
 test("a delivery is accepted once and marks only then", async () => {
   await using world = await openStoreWorld();
@@ -32,6 +32,148 @@ test("calls of one turn share a transaction, and the same id among them is a dup
   expect(wakes).toBe(1);
   expect(await world.store.work.unresolved(1000)).toHaveLength(50);
 });
+
+test("what was ignored is not remembered as handled: the same id is taken again when it counts", async () => {
+  await using world = await openStoreWorld();
+  const { deliveries, work } = world.store;
+  const ignored = aDelivery("d1", { status: "ignored", reason: "repository is not configured" });
+
+  const answers = [
+    await deliveries.record(ignored, []),
+    await deliveries.record(ignored, []),
+    await deliveries.record(aDelivery("d2"), []),
+    await deliveries.record(aDelivery("d1"), [issueMark(42)]),
+    await deliveries.record(aDelivery("d1"), [issueMark(43)]),
+    await deliveries.record(ignored, []),
+  ];
+
+  expect(answers).toEqual([
+    "accepted",
+    "accepted",
+    "accepted",
+    "accepted",
+    "duplicate",
+    "duplicate",
+  ]);
+  expect((await work.unresolved(10)).map((row) => row.mark)).toEqual([issueMark(42)]);
+  // One row each, and the one that was taken again is among the newest.
+  expect((await deliveries.list(10, null)).rows).toEqual([aDelivery("d1"), aDelivery("d2")]);
+});
+
+test("of one id in one turn the call that counts is taken, wherever it stands", async () => {
+  await using world = await openStoreWorld();
+  const ignored = aDelivery("d1", { status: "ignored", reason: "own echo" });
+
+  const answers = await Promise.all([
+    world.store.deliveries.record(ignored, []),
+    world.store.deliveries.record(aDelivery("d1"), [issueMark(42)]),
+    world.store.deliveries.record(aDelivery("d1"), [issueMark(42)]),
+  ]);
+
+  expect(answers).toEqual(["duplicate", "accepted", "duplicate"]);
+  expect(await world.store.work.unresolved(10)).toHaveLength(1);
+});
+
+test("a delivery whose transaction failed is not remembered", async () => {
+  await using world = await openStoreWorld();
+  const bad = aDelivery("d1", { receivedAt: "never" as unknown as number });
+  await expect(world.store.deliveries.record(bad, [])).rejects.toThrow();
+
+  expect(await world.store.deliveries.record(aDelivery("d1"), [issueMark(1)])).toBe("accepted");
+});
+
+const MINUTE_MS = 60_000;
+const TWINS: readonly (readonly [string, object, "accepted" | "duplicate"])[] = [
+  ["at once", {}, "duplicate"],
+  ["after five minutes", { receivedAt: NOON + 5 * MINUTE_MS }, "duplicate"],
+  ["later than that", { receivedAt: NOON + 5 * MINUTE_MS + 1 }, "accepted"],
+  ["as another event", { event: "issue_assign" }, "accepted"],
+  ["with another body", { bodySha256: "1".repeat(64) }, "accepted"],
+];
+
+test.each(TWINS)("the body of an accepted delivery under another id, %s", async (...row) => {
+  const [, patch, answer] = row;
+  const body = { bodySha256: "0".repeat(64) };
+  for (const inOneTurn of [true, false]) {
+    await using world = await openStoreWorld("memory");
+    const { deliveries, work } = world.store;
+    const first = deliveries.record(aDelivery("d1", body), [issueMark(1)]);
+    if (!inOneTurn) await first;
+    const twin = await deliveries.record(aDelivery("d2", { ...body, ...patch }), [issueMark(1)]);
+
+    expect([await first, twin]).toEqual(["accepted", answer]);
+    const [marked] = await work.unresolved(10);
+    expect(marked?.count).toBe(2);
+    const [kept] = (await deliveries.list(10, null)).rows;
+    expect(kept).toMatchObject({ id: "d2", status: "accepted" });
+    expect(kept?.reason).toBe(answer === "duplicate" ? "same body as d1" : null);
+  }
+});
+
+test("twins do not follow from twins: five minutes after the first it is a delivery again", async () => {
+  await using world = await openStoreWorld("memory");
+  const answers: string[] = [];
+  for (let minutes = 0; minutes <= 9; minutes += 3) {
+    const receivedAt = NOON + minutes * MINUTE_MS;
+    const delivery = aDelivery(`d${minutes}`, { receivedAt, bodySha256: "0".repeat(64) });
+    answers.push(await world.store.deliveries.record(delivery, []));
+  }
+  expect(answers).toEqual(["accepted", "duplicate", "accepted", "duplicate"]);
+});
+
+test("a body that was ignored has no twins", async () => {
+  await using world = await openStoreWorld("memory");
+  const ignored = { status: "ignored", reason: "own echo", bodySha256: "0".repeat(64) } as const;
+  await world.store.deliveries.record(aDelivery("d1", ignored), []);
+
+  expect(await world.store.deliveries.record(aDelivery("d2", ignored), [])).toBe("accepted");
+  const counting = aDelivery("d3", { bodySha256: ignored.bodySha256 });
+  expect(await world.store.deliveries.record(counting, [])).toBe("accepted");
+});
+
+test("the oldest deliveries are forgotten, no more at a time than was asked for", async () => {
+  await using world = await openStoreWorld("memory");
+  const { deliveries } = world.store;
+  for (let index = 0; index < 5; index += 1) {
+    await deliveries.record(aDelivery(`d${index}`, { receivedAt: NOON + index }), []);
+  }
+
+  expect(await deliveries.forget(NOON + 3, 2)).toBe(2);
+  expect(await deliveries.forget(NOON + 3, 2)).toBe(1);
+  expect(await deliveries.forget(NOON + 3, 2)).toBe(0);
+  expect((await deliveries.list(10, null)).rows.map(({ id }) => id)).toEqual(["d4", "d3"]);
+  // What is forgotten is new again.
+  expect(await deliveries.record(aDelivery("d0"), [])).toBe("accepted");
+});
+
+const canTrace =
+  Bun.which("strace") !== null &&
+  Bun.spawnSync(["strace", "-o", "/dev/null", "true"]).exitCode === 0;
+
+test.skipIf(!canTrace)(
+  "nothing is acknowledged before it is synced to the disk",
+  async () => {
+    await using world = await openStoreWorld();
+    const trace = join(world.directory, "trace");
+    const child = Bun.spawn(
+      [
+        ...["strace", "-f", "-o", trace, "-e", "trace=fdatasync,fsync,write", process.execPath],
+        ...[join(import.meta.dir, "record-child.ts"), join(world.directory, "traced.db"), "20"],
+      ],
+      { stdout: "ignore", stderr: "ignore" },
+    );
+    expect(await child.exited).toBe(0);
+
+    const calls = (await Bun.file(trace).text()).split("\n").flatMap((line) => {
+      if (/\b(?:fdatasync|fsync)\(/u.test(line)) return ["sync"];
+      return /\bwrite\(1,/u.test(line) ? ["ack"] : [];
+    });
+    const acks = calls.flatMap((name, index) => (name === "ack" ? [calls[index - 1]] : []));
+    expect(acks).toHaveLength(20);
+    expect(new Set(acks)).toEqual(new Set(["sync"]));
+  },
+  20_000,
+);
 
 test("a delivery the database refuses does not take its neighbours with it", async () => {
   await using world = await openStoreWorld();

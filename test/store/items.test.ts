@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import {
   anEnd,
@@ -51,9 +50,7 @@ test.each(["nonsense", "{}", '{"kind":"issue"}'])(
       await claimReconcile(world.store),
       aResult({ snapshot: aSnapshot(42) }),
     );
-    const other = new Database(world.path);
-    other.run("update snapshot set snapshot_json = ?", [text]);
-    other.close();
+    await world.raw(`update snapshot set snapshot_json = '${text}'`);
 
     expect(await world.store.work.snapshot(itemRef(42))).toBeNull();
     expect(world.warnings[0]?.fields).toMatchObject({ where: "snapshot acme/widgets#42" });

@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import {
   anEnd,
@@ -33,7 +32,10 @@ test("the ledger of an unknown item is empty", async () => {
     tainted: false,
     usdItem: 0,
     usdToday: 0,
+    tokensToday: 0,
     paused: { all: false, agents: [] },
+    hold: null,
+    continuedAfter: null,
   });
 });
 
@@ -47,22 +49,37 @@ test("money counts per item for ever and per UTC day for all items", async () =>
   const ledger = await world.store.ledger.read(itemRef(1));
 
   expect([ledger.usdItem, ledger.usdToday]).toEqual([1, 2]);
+  expect(ledger.tokensToday).toBe(20);
   expect((await world.store.work.item(itemRef(1)))?.usd).toBe(1);
+});
+
+test("what a living run has used by now counts to the item and to the day", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  await orderRun(store, 1);
+  const claim = await claimRun(store);
+  await store.runs.start(claim, aStart("alive", claim));
+  const tokens = { input: 1, output: 2, cacheRead: 3, cacheWrite: 4 };
+  await store.runs.metered("alive", { usd: 3, tokens });
+
+  expect(await store.ledger.read(itemRef(1))).toMatchObject({
+    usdItem: 3,
+    usdToday: 3,
+    tokensToday: 10,
+  });
 });
 
 test("runs and effects come oldest first, the newest 500 of them", async () => {
   await using world = await openStoreWorld();
   const { store } = world;
   await ranOn(world, "template", 42, NOON);
-  const other = new Database(world.path);
-  for (let index = 0; index < 600; index += 1) {
-    other.run(
-      `insert into run (id, repo, number, agent, skill, attempt, fingerprint, session_key, session, resumed, started_at, tainted, shown_json, prompt_bytes)
-       select 'r' || ?, repo, number, agent, skill, attempt, fingerprint, session_key, session, resumed, started_at, tainted, shown_json, prompt_bytes from run where id = 'template'`,
-      [index],
-    );
-  }
-  other.close();
+  const ids = Array.from({ length: 600 }, (_, index) => `('r${index}')`).join(", ");
+  await world.raw(
+    `with more (name) as (values ${ids})
+     insert into run (id, repo, number, agent, skill, attempt, fingerprint, session_key, session, resumed, started_at, tainted, shown_json, prompt_bytes)
+     select name, repo, number, agent, skill, attempt, fingerprint, session_key, session, resumed, started_at, tainted, shown_json, prompt_bytes
+     from run, more where id = 'template' order by cast(substr(name, 2) as integer)`,
+  );
   await store.effects.intend({ key: "a", run: "r0", item: itemRef(42), tool: "reply", at: 1 });
   await store.effects.intend({ key: "b", run: "r0", item: itemRef(42), tool: "reply", at: 2 });
 

@@ -19,7 +19,7 @@ test("marks of one target become one row, whatever the case of the repository", 
   await work.mark([issueMark(42), issueMark(42, "Acme/Widgets")], false);
   await work.mark([issueMark(42)], true);
 
-  expect(await work.unresolved(10)).toEqual([{ mark: issueMark(42), count: 3 }]);
+  expect(await work.unresolved(10)).toEqual([{ mark: issueMark(42), count: 3, tries: 0 }]);
 });
 
 test("every kind of target comes back as it went in, urgent ones first", async () => {

@@ -42,6 +42,7 @@ test("settling writes what came of it, clears the mark that was read and frees t
     decision: "park",
     reason: "no money",
     retryAt: NOON + 5000,
+    waitsFor: null,
     usd: 0,
   });
   expect(await work.snapshot(itemRef(42))).toEqual(aSnapshot(42));

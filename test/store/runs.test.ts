@@ -1,4 +1,3 @@
-import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import type { Outcome } from "../../src/domain/ledger.ts";
 import {
@@ -51,6 +50,7 @@ test("a start writes run and session together", async () => {
     outcome: null,
     reason: null,
     usd: 0,
+    tokens: 0,
     headSha: "abc",
     pushedSha: null,
     shown: ["c1"],
@@ -204,7 +204,7 @@ test("unfinished runs come back after a restart with the process of their CLI", 
 
   const store = await world.reopen();
 
-  const unfinished = await store.runs.unfinished();
+  const unfinished = await store.runs.unfinished("me");
   expect(unfinished.map(({ run, process }) => [run.id, process])).toEqual([
     ["a", null],
     ["b", process],
@@ -253,9 +253,7 @@ test("runs are listed newest first, page by page", async () => {
 test("a damaged list of shown texts is reported and the run remembered", async () => {
   await using world = await openStoreWorld();
   await started(world, "r1", 42);
-  const other = new Database(world.path);
-  other.run(`update run set shown_json = 'nonsense'`);
-  other.close();
+  await world.raw(`update run set shown_json = 'nonsense'`);
 
   const { runs } = await world.store.ledger.read(itemRef(42));
 

@@ -14,6 +14,7 @@ export interface AdminWorld extends AsyncDisposable {
   /** What a call changed, one line per change. */
   readonly changed: string[];
   readonly logged: string[];
+  readonly audited: { readonly kind: string; readonly fields: Readonly<Record<string, unknown>> }[];
   /** Calls with the token; `headers` come on top, null takes one away. */
   call(path: string, wish?: CallWish): Promise<Called>;
 }
@@ -36,6 +37,7 @@ export async function adminWorld(options: Partial<AdminOptions> = {}): Promise<A
   const store = await openStore({ path: ":memory:", now: () => START });
   const changed: string[] = [];
   const logged: string[] = [];
+  const audited: AdminWorld["audited"] = [];
   const write = (message: string, fields?: object) =>
     logged.push(`${message} ${JSON.stringify(fields)}`);
   const change = async (verb: string, scope: PauseScope) => {
@@ -61,10 +63,35 @@ export async function adminWorld(options: Partial<AdminOptions> = {}): Promise<A
     control: {
       pause: (scope) => change("pause", scope),
       resume: (scope) => change("resume", scope),
+      cancel: async (run) => {
+        changed.push(`cancel ${run.id}`);
+        return run;
+      },
+      park: async ({ repo, number }) => {
+        changed.push(`park ${repo} ${number}`);
+        return await store.work.hold(
+          { repo, number },
+          { kind: "parked", agent: null, since: START, known: null },
+        );
+      },
+      goOn: async ({ repo, number }) => {
+        changed.push(`continue ${repo} ${number}`);
+        return await store.work.goOn({ repo, number });
+      },
+      drain: async () => {
+        changed.push("drain");
+        return 0;
+      },
     },
-    status: () => ({ deliveries: { accepted: 4, duplicate: 3, ignored: 2, refused: 1 } }),
+    status: () => ({
+      deliveries: { accepted: 4, duplicate: 3, ignored: 2, refused: 1 },
+      draining: false,
+      pausedByFile: false,
+    }),
     readiness: () => ({ ready: true, sweep: "done" }),
+    gates: { closed: () => [], holding: () => null },
     metricsText: async () => "claude_hooks_sessions 0\n",
+    audit: { append: (kind, fields) => audited.push({ kind, fields }) },
     version: "0.1.0",
     now: () => START,
     log: { debug: write, info: write, warn: write, error: write },
@@ -75,6 +102,7 @@ export async function adminWorld(options: Partial<AdminOptions> = {}): Promise<A
     store,
     changed,
     logged,
+    audited,
     call: (path, wish = {}) => call(listener.url, path, wish),
     async [Symbol.asyncDispose]() {
       await listener.stop(true);

@@ -7,11 +7,12 @@ import {
   startModelEndpoint,
 } from "../../demo/model/endpoint.ts";
 import { createAgent } from "../../src/agent/create-agent.ts";
+import type { SharedTranscripts } from "../../src/agent/transcripts.ts";
 import type { ToolAnswer, ToolCall } from "../../src/domain/tools.ts";
 import { createGateway } from "../../src/gateway/create-gateway.ts";
-import type { AgentEvent, AgentReport, AgentRequest } from "../../src/ports/agent.ts";
+import type { Agent, AgentEvent, AgentReport, AgentRequest } from "../../src/ports/agent.ts";
 import type { GatewayDoor } from "../../src/ports/gateway.ts";
-import type { JailSpec, Processes, ProcessIdentity } from "../../src/ports/jail.ts";
+import type { Jail, JailSpec, Processes, ProcessIdentity } from "../../src/ports/jail.ts";
 import { createJail } from "../../src/sandbox/create-jail.ts";
 import { createProcesses } from "../../src/sandbox/create-processes.ts";
 
@@ -47,10 +48,16 @@ export interface AgentWorld extends AsyncDisposable {
   /** Requests of the conversation itself, oldest first. */
   main(): readonly RecordedRequest[];
   script(respond: Respond): void;
+  readonly agent: Agent;
   run(wish?: RunWish): Promise<RunSeen>;
 }
 
-export async function agentWorld(mode: "bwrap" | "none" = "bwrap"): Promise<AgentWorld> {
+/** `shared`: transcripts that several such worlds have in common; `weaken`: takes one defence of the jail away. */
+export async function agentWorld(
+  mode: "bwrap" | "none" = "bwrap",
+  shared?: SharedTranscripts,
+  weaken: (jail: Jail) => Jail = (jail) => jail,
+): Promise<AgentWorld> {
   const dir = await mkdtemp("/tmp/ch-agent-");
   const [clone, home] = [join(dir, "clone"), join(dir, "home")];
   await Promise.all([mkdir(clone), mkdir(home)]);
@@ -64,7 +71,7 @@ export async function agentWorld(mode: "bwrap" | "none" = "bwrap"): Promise<Agen
   const endpoint = startModelEndpoint({
     respond: (request) => (request.main ? respond(request) : { text: "title" }),
   });
-  const jail = createJail({ mode, dir: join(dir, "jail") });
+  const jail = weaken(createJail({ mode, dir: join(dir, "jail") }));
   const processes = createProcesses();
   const gateway = createGateway({
     dir: join(dir, "gw"),
@@ -74,7 +81,12 @@ export async function agentWorld(mode: "bwrap" | "none" = "bwrap"): Promise<Agen
     newCredential: () => crypto.randomUUID(),
     loopback: mode === "none",
   });
-  const agent = createAgent({ jail, processes, now: Date.now });
+  const agent = createAgent({
+    jail,
+    processes,
+    now: Date.now,
+    ...(shared === undefined ? {} : { shared }),
+  });
   const run = async (wish: RunWish = {}): Promise<RunSeen> => {
     const { usdLimit = 5, spawned, heard, call, signal, ...request } = wish;
     const door = await gateway.open({ runId: "r1", usdLimit });
@@ -112,6 +124,7 @@ export async function agentWorld(mode: "bwrap" | "none" = "bwrap"): Promise<Agen
     script(next) {
       respond = next;
     },
+    agent,
     run,
     async [Symbol.asyncDispose]() {
       await gateway.stop();

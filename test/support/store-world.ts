@@ -1,3 +1,4 @@
+import { Database } from "bun:sqlite";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,13 @@ import type {
   SessionRow,
   Store,
 } from "../../src/ports/store.ts";
+import { openPostgresStore } from "../../src/store/open-postgres-store.ts";
 import { openStore } from "../../src/store/open-store.ts";
+import { sharedCluster } from "./postgres-cluster.ts";
+
+/** The engine that all worlds of this run stand on: the same tests hold for both (see script/run-checks.ts). */
+export const ENGINE: "sqlite" | "postgres" =
+  process.env["STORE_ENGINE"] === "postgres" ? "postgres" : "sqlite";
 
 /** 2026-10-01T12:00:00Z. */
 export const NOON = Date.UTC(2026, 9, 1, 12);
@@ -26,9 +33,12 @@ export const REPO = "acme/widgets";
 export interface StoreWorld extends AsyncDisposable {
   readonly store: Store;
   readonly directory: string;
+  /** Of the SQLite file; the address with PostgreSQL. */
   readonly path: string;
   readonly clock: { now: number };
   readonly warnings: { readonly message: string; readonly fields: unknown }[];
+  /** One statement past the store, in words that both engines understand. */
+  raw(statement: string): Promise<void>;
   /** Closes the store and opens the same database again. */
   reopen(): Promise<Store>;
 }
@@ -36,15 +46,17 @@ export interface StoreWorld extends AsyncDisposable {
 /** `memory`: without a file, for tests that need many worlds; it is empty after `reopen`. */
 export async function openStoreWorld(kind: "file" | "memory" = "file"): Promise<StoreWorld> {
   const directory = await mkdtemp(join(tmpdir(), "store-"));
-  const path = kind === "memory" ? ":memory:" : join(directory, "claude-hooks.db");
+  const path = await placeFor(kind, directory);
   const clock = { now: NOON };
   const warnings: { message: string; fields: unknown }[] = [];
+  const told = {
+    now: () => clock.now,
+    warn: (message: string, fields: unknown) => warnings.push({ message, fields }),
+  };
   const open = () =>
-    openStore({
-      path,
-      now: () => clock.now,
-      warn: (message, fields) => warnings.push({ message, fields }),
-    });
+    ENGINE === "postgres"
+      ? openPostgresStore({ address: path, self: directory, ...told }).then(({ store }) => store)
+      : openStore({ path, ...told });
   let store = await open();
   return {
     get store() {
@@ -54,6 +66,7 @@ export async function openStoreWorld(kind: "file" | "memory" = "file"): Promise<
     path,
     clock,
     warnings,
+    raw: async (statement) => await runRaw(path, statement),
     async reopen() {
       await store.close();
       store = await open();
@@ -64,6 +77,21 @@ export async function openStoreWorld(kind: "file" | "memory" = "file"): Promise<
       await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function placeFor(kind: "file" | "memory", directory: string): Promise<string> {
+  if (ENGINE === "postgres") return await (await sharedCluster()).createDatabase();
+  return kind === "memory" ? ":memory:" : join(directory, "claude-hooks.db");
+}
+
+async function runRaw(path: string, statement: string): Promise<void> {
+  if (ENGINE === "postgres") {
+    await (await sharedCluster()).run(statement, new URL(path).pathname.slice(1));
+    return;
+  }
+  const other = new Database(path);
+  other.run(statement);
+  other.close();
 }
 
 export function itemRef(number: number, repo = REPO): ItemRef {
@@ -84,7 +112,8 @@ export function aDelivery(id: string, patch: Partial<DeliveryRecord> = {}): Deli
     receivedAt: NOON,
     status: "accepted",
     reason: null,
-    bodySha256: "0".repeat(64),
+    // A body of its own: two with the same one would be twins.
+    bodySha256: new Bun.CryptoHasher("sha256").update(id).digest("hex"),
     ...patch,
   };
 }

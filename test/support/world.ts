@@ -60,6 +60,7 @@ export function policyWith(change: Partial<Policy["repository"]> = {}): Policy {
       usdPerRun: 5,
       usdPerItem: 20,
       usdPerDay: 100,
+      tokensPerDay: null,
       resumes: 20,
       contextTokens: 120_000,
       sessionDays: 7,
@@ -184,6 +185,7 @@ export function runRecord(change: Partial<RunRecord> = {}): RunRecord {
     outcome: "succeeded",
     reason: null,
     usd: 0.1,
+    tokens: 1000,
     headSha: null,
     pushedSha: null,
     shown: ["act:100"],
@@ -201,7 +203,10 @@ export function ledgerWith(change: Partial<Ledger> = {}): Ledger {
     tainted: false,
     usdItem: 0,
     usdToday: 0,
+    tokensToday: 0,
     paused: { all: false, agents: [] },
+    hold: null,
+    continuedAfter: null,
     ...change,
   };
 }

@@ -27,10 +27,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   gateway: { imports: ["domain", "ports", "json"], packages: [NODE, "zod", "bun"] },
   store: {
     imports: ["domain", "ports", "json"],
-    packages: [NODE, "zod", "kysely", "bun:sqlite", "bun:ffi"],
+    packages: [NODE, "zod", "kysely", "pg", "bun:sqlite", "bun:ffi"],
   },
   intake: { imports: ["domain", "ports", "json"], packages: [NODE, "zod"] },
-  work: { imports: ["domain", "ports", "json"], packages: [NODE] },
+  work: { imports: ["domain", "ports", "json"], packages: [NODE, "p-queue"] },
   sessions: { imports: ["domain", "ports", "json"], packages: [NODE, "zod", "diff"] },
   run: { imports: ["domain", "ports", "json", "sessions"], packages: [NODE, "execa"] },
   http: {
@@ -91,6 +91,12 @@ function forbiddenImports(file: string, source: string): readonly string[] {
     if (target === "package.json") return false;
     // Only this one file of the command line may start the service in its own process.
     if (file === "src/cli/serve.ts" && target === "src/main.ts") return false;
+    // And only this one may look at its database without it.
+    if (file === "src/cli/config.ts" && target === "src/main/session-notices.ts") return false;
+    // And only this one may read the state directory by itself: an audit that the service vouched for proves little.
+    if (file === "src/cli/audit.ts" && target === "src/main/audit-note.ts") return false;
+    // And only this one may copy a database, of a service that is stopped.
+    if (file === "src/cli/migrate.ts" && target === "src/main/migrate-database.ts") return false;
     if (!target.startsWith("src/")) return true;
     const to = layerOf(target);
     return to !== layerOf(file) && !layer.imports.includes(to) && !layer.imports.includes("*");

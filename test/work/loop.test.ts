@@ -3,12 +3,14 @@ import { ForgeFailure } from "../../src/ports/forge.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import type { WorkDependencies } from "../../src/work/dependencies.ts";
 import { createWorkLoop } from "../../src/work/loop.ts";
+import { openGates } from "../support/gates.ts";
 import { policyWith, snapshotWith } from "../support/world.ts";
 
 const ITEM = { repo: "acme/widgets", number: 1 };
 const MARK = { repo: ITEM.repo, target: { kind: "number", number: 1 } } as const;
 const LIMITS = { runs: 0, runsPerAgent: 0 };
-const LEASE_MS = 90;
+/** Long enough for a machine that is busy with other tests. */
+const LEASE_MS = 300;
 const PATIENCE_MS = 5000;
 
 /** Only what a reconcile of an unassigned issue touches; anything else would fail the test. */
@@ -19,6 +21,9 @@ async function workWorld(change: Partial<WorkDependencies>) {
   const parts: Partial<WorkDependencies> = {
     store,
     policy: () => policyWith(),
+    gates: await openGates(),
+    chance: () => 0.5,
+    pausedByFile: () => false,
     now: Date.now,
     log: {
       debug: ignore,

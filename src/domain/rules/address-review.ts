@@ -1,9 +1,10 @@
+import { disagreementOf } from "../disagreement.ts";
 import { agentOf, isPermitted, stillHasWork } from "../people.ts";
 import type { PolicyAgent } from "../policy.ts";
 import type { Review } from "../snapshot.ts";
 import { consumedBy, knewEverything, textId } from "../texts.ts";
 import { verdicts } from "../verdicts.ts";
-import { type Answer, pass, type Situation } from "./row.ts";
+import { type Answer, pass, type Situation, waitForPerson } from "./row.ts";
 
 /** Address-review: somebody whose word counts requested changes, and the author has not worked on them yet. */
 export function addressReview(situation: Situation): Answer {
@@ -18,20 +19,17 @@ export function addressReview(situation: Situation): Answer {
   if (!stillHasWork(author, snapshot, policy)) {
     return pass(`${author.name} no longer has the issue`);
   }
+  const disagreement = disagreementOf(situation);
+  if (disagreement !== null) {
+    return waitForPerson(
+      "address-review",
+      { name: "disagreement", reason: disagreement },
+      situation,
+    );
+  }
   if (roundsSincePerson(author, situation) >= policy.limits.reviewRounds) {
-    return {
-      kind: "decided",
-      decision: {
-        kind: "park",
-        park: {
-          row: "address-review",
-          name: "review_rounds",
-          reason: `${author.name} and the reviewer do not come to an end; a comment here lets them go on`,
-          until: null,
-          since: situation.now,
-        },
-      },
-    };
+    const reason = `${author.name} and the reviewer do not come to an end; a comment here lets them go on`;
+    return waitForPerson("address-review", { name: "review_rounds", reason }, situation);
   }
   return {
     kind: "order",

@@ -15,7 +15,11 @@ export function merge(situation: Situation): Answer {
   const ours = agentOf(pull.author, policy) !== undefined;
   if (!ours && !askedToMerge(situation)) return pass();
   if (situation.conflicts) return pass("base and head conflict");
-  const gate = mergeGate(pull, snapshot, { policy, tainted: ledger.tainted });
+  const gate = mergeGate(pull, snapshot, {
+    policy,
+    tainted: ledger.tainted,
+    change: situation.branchChange ?? null,
+  });
   if (gate.open) {
     return {
       kind: "order",

@@ -1,10 +1,11 @@
 import { checksOf } from "../checks.ts";
+import { disagreementOf } from "../disagreement.ts";
 import { agentOf, agentsWith, isPermitted } from "../people.ts";
-import type { PolicyAgent } from "../policy.ts";
+import type { Policy, PolicyAgent } from "../policy.ts";
 import { isReviewWithdrawn } from "../review-request.ts";
 import type { Account, Pull } from "../snapshot.ts";
 import { lastReviewOf, verdictOf } from "../verdicts.ts";
-import { type Answer, pass, type Situation } from "./row.ts";
+import { type Answer, pass, type Situation, waitForPerson } from "./row.ts";
 
 /** Who asked for a review, in the words of the fingerprint. */
 interface Request {
@@ -35,6 +36,10 @@ export function review(situation: Situation): Answer {
       reasons.push(hindrance);
       continue;
     }
+    const disagreement = isAgents(request, policy) ? disagreementOf(situation) : null;
+    if (disagreement !== null) {
+      return waitForPerson("review", { name: "disagreement", reason: disagreement }, situation);
+    }
     return {
       kind: "order",
       order: {
@@ -52,6 +57,11 @@ export function review(situation: Situation): Answer {
     };
   }
   return pass(reasons[0] ?? null);
+}
+
+/** Nobody but our own agents, or the policy, wants this review. */
+function isAgents({ person }: Request, policy: Policy): boolean {
+  return person === null || agentOf(person, policy) !== undefined;
 }
 
 function hindranceOf(request: Request, pull: Pull, { policy }: Situation): string | null {

@@ -1,6 +1,9 @@
+import type { Change } from "../change.ts";
 import type { Decision, RunOrder } from "../decision.ts";
+import type { Changes } from "../disagreement.ts";
 import type { Ledger } from "../ledger.ts";
 import type { Policy } from "../policy.ts";
+import type { Skill } from "../skill.ts";
 import type { Snapshot } from "../snapshot.ts";
 
 /** Everything a row may look at. */
@@ -9,6 +12,10 @@ export interface Situation {
   readonly ledger: Ledger;
   readonly policy: Policy;
   readonly conflicts: boolean;
+  /** What was changed between two rounds of a review; absent: unknown. */
+  readonly changes?: Changes;
+  /** What the branch of the open pull request changes against its base; null or absent: unknown. */
+  readonly branchChange?: Change | null;
   readonly now: number;
 }
 
@@ -25,4 +32,16 @@ export type Answer =
 
 export function pass(reason: string | null = null, lookAgainAt: number | null = null): Answer {
   return { kind: "pass", reason, lookAgainAt };
+}
+
+/** A park of one row until a person does something; the reason says what. */
+export function waitForPerson(
+  row: Skill,
+  why: { readonly name: string; readonly reason: string },
+  { now }: Situation,
+): Answer {
+  return {
+    kind: "decided",
+    decision: { kind: "park", park: { row, ...why, until: null, since: now } },
+  };
 }

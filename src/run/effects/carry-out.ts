@@ -1,7 +1,9 @@
+import { ledBy } from "../../domain/neutral-text.ts";
 import { SKILL_TOOLS } from "../../domain/skill.ts";
 import type { ToolAnswer, ToolCall } from "../../domain/tools.ts";
 import { ForgeFailure } from "../../ports/forge.ts";
 import { GitFailure } from "../../ports/git.ts";
+import { checkCall, createAllowance } from "./check-call.ts";
 import type { EffectContext } from "./context.ts";
 import { handIn } from "./hand-in.ts";
 import { openPullRequest } from "./open-pull-request.ts";
@@ -9,6 +11,7 @@ import { requestMerge } from "./request-merge.ts";
 import { submitReview } from "./submit-review.ts";
 import { writeComment } from "./write-comment.ts";
 
+/** Comments that one run may write of its own accord. */
 const REPLIES_MAX = 5;
 
 export interface Effects {
@@ -23,6 +26,7 @@ export interface Effects {
  */
 export function createEffects(context: EffectContext): Effects {
   let replies = 0;
+  const allowance = createAllowance();
   let queue: Promise<unknown> = Promise.resolve();
 
   return {
@@ -38,11 +42,16 @@ export function createEffects(context: EffectContext): Effects {
 
   async function answer(call: ToolCall): Promise<ToolAnswer> {
     if (!SKILL_TOOLS[context.order.skill].includes(call.tool)) {
+      const { item, run, agent, order } = context;
+      const who = { ...item, run, agent: agent.name, skill: order.skill };
+      context.audit.append("tool_denied", { ...who, tool: call.tool });
       return { ok: false, text: `${call.tool} does not belong to ${context.order.skill}.` };
     }
     if (context.signal.aborted) return { ok: false, text: "This run has been stopped." };
+    const checked = checkCall(context, call, allowance);
+    if ("refused" in checked) return { ok: false, text: checked.refused };
     try {
-      return await carryOut(call);
+      return await carryOut(checked.call);
     } catch (error) {
       if (error instanceof ForgeFailure || error instanceof GitFailure) {
         context.log.warn("effect failed", { effect: call.tool, reason: error.message });
@@ -67,15 +76,13 @@ export function createEffects(context: EffectContext): Effects {
         return await writeComment(context, {
           tool: "decline_merge",
           detail: context.order.headSha ?? "",
-          body: `I do not merge this: ${call.input.reason}`,
-          text: "Declined; a person decides now.",
+          body: ledBy("I do not merge this:", call.input.reason),
         });
       case "ask_human":
         return await writeComment(context, {
           tool: "ask_human",
           detail: "1",
           body: questionFor(context, call.input.question),
-          text: "The question is asked. End your turn now; the answer will be brought to you.",
         });
       case "reply": {
         if (replies >= REPLIES_MAX) return { ok: false, text: "No more replies in this run." };
@@ -84,7 +91,6 @@ export function createEffects(context: EffectContext): Effects {
           tool: "reply",
           detail: `${replies}`,
           body: call.input.body,
-          text: "Reply written.",
         });
       }
     }
@@ -93,5 +99,5 @@ export function createEffects(context: EffectContext): Effects {
 
 function questionFor(context: EffectContext, question: string): string {
   const { asked } = context.order;
-  return asked === null ? question : `@${asked.person.login} ${question}`;
+  return asked === null ? question : ledBy(`@${asked.person.login}`, question);
 }

@@ -13,6 +13,18 @@ export interface Refused {
   readonly refused: string;
 }
 
+/** The intent that is about to be carried out. */
+export interface Intent {
+  readonly key: string;
+  /** When it was first recorded, epoch ms by our clock: an effect of it is not older. */
+  readonly since: number;
+  /** An earlier attempt has recorded it and left no result: whatever it began may be on the forge. */
+  readonly isRepeated: boolean;
+}
+
+/** The model reads this before what was done: its own words of this call are not what was written. */
+const ALREADY = "Already there, nothing was written by this call.";
+
 /**
  * Carries out one effect so that repeating it is the same effect: a record of the intent, a look at
  * the forge, the act, a record of the result. A ForgeFailure passes through and leaves the intent
@@ -23,20 +35,18 @@ export async function findOrCreate(
   effect: {
     readonly tool: ToolName;
     readonly detail: string;
-    readonly find: (key: string) => Promise<Made | null>;
+    readonly find: (intent: Intent) => Promise<Made | null>;
     readonly create: (key: string) => Promise<Made | Refused>;
   },
 ): Promise<ToolAnswer> {
   const key = effectKey(context.item, context.order, effect);
-  const record = await context.effects.intend({
-    key,
-    run: context.run,
-    item: context.item,
-    tool: effect.tool,
-    at: context.now(),
-  });
-  if (record.state === "done") return { ok: true, text: record.text };
-  const made = (await effect.find(key)) ?? (await effect.create(key));
+  const at = context.now();
+  const { run, item } = context;
+  const record = await context.effects.intend({ key, run, item, tool: effect.tool, at });
+  if (record.state === "done") return { ok: true, text: `${ALREADY} ${record.text}` };
+  const isRepeated = record.run !== run || record.at !== at;
+  const found = await effect.find({ key, since: record.at, isRepeated });
+  const made = found ?? (await effect.create(key));
   if ("refused" in made) {
     await context.effects.finish(record.id, { state: "refused", ref: null, text: made.refused });
     return { ok: false, text: made.refused };
@@ -46,5 +56,5 @@ export async function findOrCreate(
     effect: effect.tool,
     ...(made.ref === null ? {} : { ref: made.ref }),
   });
-  return { ok: true, text: made.text };
+  return { ok: true, text: found === null ? made.text : `${ALREADY} ${made.text}` };
 }

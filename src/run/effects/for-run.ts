@@ -1,5 +1,6 @@
 import type { RunDependencies } from "../dependencies.ts";
 import type { Frame } from "../frame.ts";
+import { actorWhileHeld, gitWhileHeld } from "../while-held.ts";
 import type { EffectContext } from "./context.ts";
 
 /** Binds the effects to this run, its work item and its agent's account. */
@@ -18,9 +19,12 @@ export function effectContext(deps: RunDependencies, frame: Frame): EffectContex
     workspace: prepared.workspace,
     branch: prepared.branch,
     reader: deps.forge.reader,
-    actor: deps.forge.actor(agent.name),
-    git: deps.git,
-    effects: deps.store.effects,
+    actor: actorWhileHeld(deps.forge.actor(agent.name), watch.holdsLease),
+    git: gitWhileHeld(deps.git, watch.holdsLease),
+    effects: {
+      ...deps.store.effects,
+      intend: async (effect) => await deps.store.effects.intend({ ...effect, claim }),
+    },
     runs: deps.store.runs,
     pulls: deps.store.pulls,
     look: async () => await deps.readSnapshot(claim.item),
@@ -28,7 +32,10 @@ export function effectContext(deps: RunDependencies, frame: Frame): EffectContex
     now: deps.now,
     log,
     signal: watch.signal,
-    pushed: { sha: before?.pushedSha ?? null, remote: prepared.workspace.remoteSha },
+    pushed: { sha: before?.pushedSha ?? null, remote: prepared.workspace.remoteSha, onto: null },
+    waits: { park: null },
+    secrets: deps.secrets,
+    audit: deps.audit,
     oneMerge: deps.oneMerge,
   };
 }

@@ -1,8 +1,9 @@
 import { setTimeout as wait } from "node:timers/promises";
+import type { Change } from "../../domain/change.ts";
 import { mergeGate } from "../../domain/merge-gate.ts";
 import type { ToolAnswer } from "../../domain/tools.ts";
 import type { MergeAnswer } from "../../ports/forge.ts";
-import type { EffectContext } from "./context.ts";
+import type { EffectContext, LookContext } from "./context.ts";
 import { findOrCreate, type Made, type Refused } from "./find-or-create.ts";
 
 /** The forge computes mergeability after each push and answers "try again later" until it has. */
@@ -16,7 +17,12 @@ export async function requestMerge(context: EffectContext): Promise<ToolAnswer> 
   return await findOrCreate(context, {
     tool: "request_merge",
     detail: headSha,
-    find: async () => await alreadyMerged(context),
+    find: async ({ isRepeated }) => {
+      const found = await findMerge(context);
+      // An attempt that died may have left a merge that the forge makes later by itself.
+      if (found === null && isRepeated) await cancelScheduled(context);
+      return found;
+    },
     create: async () =>
       await context.oneMerge(
         context.policy.repository.base,
@@ -25,9 +31,14 @@ export async function requestMerge(context: EffectContext): Promise<ToolAnswer> 
   });
 }
 
-async function alreadyMerged(context: EffectContext): Promise<Made | null> {
+/** A merged pull request counts, whoever merged it. */
+export async function findMerge(context: LookContext): Promise<Made | null> {
   const { pull } = await context.look();
   return pull?.merged === true ? merged(context, pull.number) : null;
+}
+
+async function cancelScheduled({ actor, item, snapshot }: LookContext): Promise<void> {
+  if (snapshot.pull !== null) await actor.cancelScheduledMerge(item.repo, snapshot.pull.number);
 }
 
 async function merge(context: EffectContext, headSha: string): Promise<Made | Refused> {
@@ -38,7 +49,13 @@ async function merge(context: EffectContext, headSha: string): Promise<Made | Re
     if (pull === null) return { refused: "The pull request is gone." };
     if (pull.merged) return merged(context, pull.number);
     if (pull.headSha !== headSha) return { refused: "The pull request has a new head meanwhile." };
-    const gate = mergeGate(pull, snapshot, { policy, tainted: context.tainted });
+    const change = await changeOf(context, pull.baseSha, headSha);
+    const gate = mergeGate(pull, snapshot, { policy, tainted: context.tainted, change });
+    context.audit.append("gate", {
+      ...item,
+      ...{ run: context.run, agent: context.agent.name, pull: pull.number, head: headSha },
+      ...gate,
+    });
     if (!gate.open) return { refused: `The merge gate is closed: ${gate.reason}.` };
     const answer = await actor.merge(item.repo, pull.number, {
       style: policy.repository.mergeStyle,
@@ -54,6 +71,11 @@ async function merge(context: EffectContext, headSha: string): Promise<Made | Re
     }
     await wait(delay, undefined, { signal: context.signal });
   }
+}
+
+/** Counted anew here: the gate must know it. */
+async function changeOf(context: EffectContext, base: string, head: string): Promise<Change> {
+  return await context.git.change(context.item.repo, base, head);
 }
 
 async function refused(
@@ -77,7 +99,7 @@ async function refused(
   }
 }
 
-function merged(context: EffectContext, pull: number): Made {
+function merged(context: LookContext, pull: number): Made {
   context.log.info("merged", { pull, sha: context.order.headSha ?? "" });
   return { ref: pull, text: `Pull request #${pull} is merged.` };
 }

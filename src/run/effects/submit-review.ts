@@ -1,10 +1,12 @@
-import { isOurs, withHiddenLine } from "../../domain/hidden-line.ts";
+import { withHiddenLine } from "../../domain/hidden-line.ts";
+import { ledBy, neutralLine } from "../../domain/neutral-text.ts";
 import { agentOf } from "../../domain/people.ts";
 import type { Pull } from "../../domain/snapshot.ts";
 import type { ToolAnswer, ToolInputs } from "../../domain/tools.ts";
 import type { ReviewSubmission } from "../../ports/forge.ts";
-import type { EffectContext } from "./context.ts";
-import { findOrCreate, type Made, type Refused } from "./find-or-create.ts";
+import type { EffectContext, LookContext } from "./context.ts";
+import { findOrCreate, type Intent, type Made, type Refused } from "./find-or-create.ts";
+import { dropDrafts, findOwnReview } from "./find-own-review.ts";
 
 const EVENTS = {
   approve: "APPROVED",
@@ -29,28 +31,27 @@ export async function submitReview(
   return await findOrCreate(context, {
     tool: "submit_review",
     detail: headSha,
-    find: async (key) => await findReview(context, pull, key),
-    create: async (key) => await create(context, { input, pull, key, headSha, ofAgent }),
+    find: async (intent) => await findReview(context, intent),
+    create: async (key) => {
+      // A draft of an attempt that died would swallow the comments of this one.
+      await dropDrafts(context, pull.number);
+      return await create(context, { input, pull, key, headSha, ofAgent });
+    },
   });
 }
 
-async function findReview(context: EffectContext, pull: Pull, key: string): Promise<Made | null> {
-  const { actor, item } = context;
-  const own = await actor.reviews(item.repo, pull.number);
-  const found = own.find(
-    (review) => review.state !== "PENDING" && isOurs(review, key, actor.login),
-  );
-  if (found !== undefined) return { ref: found.id, text: "The review had been submitted." };
-  // A draft of an attempt that died would swallow the comments of this one.
-  for (const draft of own) {
-    if (
-      draft.state === "PENDING" &&
-      draft.author.login.toLowerCase() === actor.login.toLowerCase()
-    ) {
-      await actor.deleteReview(item.repo, pull.number, draft.id);
-    }
-  }
-  return null;
+/** The review of this account that carries the key. */
+export async function findReview(context: LookContext, intent: Intent): Promise<Made | null> {
+  const { pull } = context.snapshot;
+  const found = pull === null ? null : await findOwnReview(context, pull.number, intent.key);
+  if (found === null) return null;
+  const how = { APPROVED: "approve", REQUEST_CHANGES: "request_changes" };
+  const verdict = found.state in how ? how[found.state as keyof typeof how] : "comment";
+  return { ref: found.id, text: submitted(verdict, found.commitId) };
+}
+
+function submitted(verdict: string, sha: string): string {
+  return `Review submitted: ${verdict} of ${sha.slice(0, 10)}.`;
 }
 
 async function create(
@@ -73,7 +74,7 @@ async function create(
   const loose = remarks.filter(({ path }) => !now.changedPaths.includes(path));
   const body = [
     input.body,
-    ...loose.map(({ path, line, body: text }) => `${path}:${line}: ${text}`),
+    ...loose.map(({ path, line, body: text }) => ledBy(`${neutralLine(path)}:${line}:`, text)),
   ];
   const made = await context.actor.submitReview(context.item.repo, pull.number, {
     event: ofAgent ? EVENTS[input.verdict] : "COMMENT",
@@ -81,5 +82,5 @@ async function create(
     commitId: headSha,
     comments: placed,
   });
-  return { ref: made.id, text: `Review submitted: ${input.verdict} of ${headSha.slice(0, 10)}.` };
+  return { ref: made.id, text: submitted(ofAgent ? input.verdict : "comment", headSha) };
 }

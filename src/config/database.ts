@@ -1,0 +1,67 @@
+import type { ConfigProblem } from "./problem.ts";
+import { Secret } from "./secret.ts";
+
+/** Parameters of an address that this service passes on; others are more likely typing errors. */
+const PARAMETERS: readonly string[] = [
+  "host",
+  "port",
+  "user",
+  "sslmode",
+  "sslrootcert",
+  "sslcert",
+  "sslkey",
+  "options",
+];
+
+const EXAMPLE = "postgres://claude_hooks@db.example.org/claude_hooks";
+
+/**
+ * What is wrong with the address of a database, or null. `inline`: it stands in the configuration
+ * file itself, where no password may be. The problem never quotes the address.
+ */
+export function databaseProblem(
+  address: string,
+  inline: boolean,
+): Pick<ConfigProblem, "value" | "remedy"> | null {
+  const value = `an address of ${address.length} characters`;
+  if (!URL.canParse(address)) {
+    return { value, remedy: `write ${EXAMPLE}, with special characters as %XX` };
+  }
+  const url = new URL(address);
+  const { searchParams } = url;
+  if (url.protocol !== "postgres:" && url.protocol !== "postgresql:") {
+    return {
+      value: `an address that begins with ${url.protocol}`,
+      remedy: `only PostgreSQL is spoken: ${EXAMPLE}`,
+    };
+  }
+  if (inline && (url.password !== "" || searchParams.has("password"))) {
+    return {
+      value: "an address with a password in it",
+      remedy: "put the whole address into a file and write database: { file: secrets/database }",
+    };
+  }
+  if (url.pathname.length < 2 || url.pathname.slice(1).includes("/")) {
+    return {
+      value: "an address without the name of one database",
+      remedy: `end it with that name: ${EXAMPLE}`,
+    };
+  }
+  const unknown = [...searchParams.keys()].find((name) => !PARAMETERS.includes(name));
+  if (unknown === undefined || (!inline && unknown === "password")) return null;
+  return {
+    value: `an address with the parameter ${unknown}`,
+    remedy: `leave it out; known are ${PARAMETERS.join(", ")}`,
+  };
+}
+
+/** What of an address must never be printed: all of it, and its password as it is and as it is written. */
+export function databaseSecrets(address: Secret): readonly Secret[] {
+  const text = address.reveal();
+  if (!URL.canParse(text)) return [address];
+  const url = new URL(text);
+  const written = url.password || (url.searchParams.get("password") ?? "");
+  if (written === "") return [];
+  const { source } = address;
+  return [address, new Secret(written, source), new Secret(decodeURIComponent(written), source)];
+}

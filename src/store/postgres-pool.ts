@@ -1,0 +1,94 @@
+import type { PostgresPool, PostgresPoolClient } from "kysely";
+import pg from "pg";
+
+/** Connections of one process; one more listens. Writes take turns anyway, see postgres-dialect.ts. */
+const CONNECTIONS_MAX = 10;
+
+/** How long a caller waits for a connection before it hears that the database is away. */
+const CONNECT_MS_MAX = 4000;
+
+/** Object ids of PostgreSQL's types (pg_type.dat, the same in every version). */
+const TYPES = { int8: 20, numeric: 1700 } as const;
+
+/** The settings of every connection to the database of `address`. */
+export function connectionConfig(address: string): pg.ClientConfig {
+  return {
+    connectionString: address,
+    connectionTimeoutMillis: CONNECT_MS_MAX,
+    // A host that vanishes says nothing; the system's own probes begin after ten seconds of silence.
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    application_name: "claude-hooks",
+    types: { getTypeParser },
+  };
+}
+
+/**
+ * A pool for Kysely over `pg`. A statement that gets no answer within `statementMs` fails and takes
+ * its connection with it: the answer may still come, and must not be taken for another's.
+ * `onLost` hears of idle connections that ended, e.g. because the server was stopped.
+ */
+export function openPostgresPool(options: {
+  readonly address: string;
+  readonly statementMs: number;
+  readonly onLost: (error: Error) => void;
+}): PostgresPool {
+  const pool = new pg.Pool({ ...connectionConfig(options.address), max: CONNECTIONS_MAX });
+  pool.on("error", options.onLost);
+  return {
+    options: {},
+    connect: async () => withTimeLimit(await pool.connect(), options.statementMs),
+    end: async () => await pool.end(),
+  };
+}
+
+function withTimeLimit(client: pg.PoolClient, limitMs: number): PostgresPoolClient {
+  let isBroken = false;
+  // Between two statements nobody waits for an answer: the end of the connection is heard only here.
+  const onError = (): void => {
+    isBroken = true;
+  };
+  client.on("error", onError);
+  const answered = async (text: string, values: readonly unknown[]): Promise<pg.QueryResult> => {
+    const answer = Promise.withResolvers<never>();
+    const timer = setTimeout(() => {
+      isBroken = true;
+      answer.reject(new Error(`the database gave no answer within ${limitMs} ms`));
+    }, limitMs);
+    try {
+      return await Promise.race([client.query(text, values.map(withoutNul)), answer.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+  const query = (text: unknown, values: readonly unknown[] = []): unknown => {
+    if (typeof text !== "string") throw new Error("this driver does not stream");
+    return answered(text, values);
+  };
+  return {
+    query: query as PostgresPoolClient["query"],
+    release(destroy) {
+      client.off("error", onError);
+      client.release(destroy === true || isBroken);
+    },
+  };
+}
+
+/** PostgreSQL has no place for the character 0 in a text and would refuse all of it, a forge's delivery included. */
+function withoutNul(value: unknown): unknown {
+  return typeof value === "string" ? value.replaceAll("\u0000", "\ufffd") : value;
+}
+
+/** Counters, times and their sums are numbers here; beyond 2^53 they would be wrong, and are refused. */
+function getTypeParser(type: number, format?: "text" | "binary") {
+  if (format !== "binary" && (type === TYPES.int8 || type === TYPES.numeric)) return toNumber;
+  return pg.types.getTypeParser(type, format);
+}
+
+function toNumber(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    throw new Error(`${text} is too large for a number of this service`);
+  }
+  return value;
+}

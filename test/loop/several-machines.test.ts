@@ -1,0 +1,134 @@
+import { expect, setDefaultTimeout, test } from "bun:test";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { use } from "../../demo/model/conversation.ts";
+import { type LogLine, type RunningService, startService } from "../../demo/scenario/service.ts";
+import { createHook } from "../../demo/scenario/widgets.ts";
+import { IMPLEMENTING, steps } from "../support/model-steps.ts";
+import { sharedCluster } from "../support/postgres-cluster.ts";
+import { treeOf } from "../support/process-tree.ts";
+import { type ServiceWorld, serviceWorld } from "../support/service-world.ts";
+
+setDefaultTimeout(120_000);
+
+interface Pair extends AsyncDisposable {
+  readonly world: ServiceWorld;
+  readonly database: string;
+  readonly second: RunningService;
+  /** Lines of the second service. */
+  readonly lines: readonly LogLine[];
+}
+
+/** Two services, each with its own state directory and hook, on one database. */
+async function twoServices(): Promise<Pair> {
+  const database = await (await sharedCluster()).createDatabase();
+  const more = `database: ${database}`;
+  const world = await serviceWorld({ more, repository: { review: "requested" } });
+  const lines: LogLine[] = [];
+  const dir = join(world.dir, "second");
+  await mkdir(dir);
+  const options = world.world.serviceOptions;
+  const second = await startService({
+    ...options,
+    dir,
+    onLog: (line) => {
+      lines.push(line);
+      if (process.env["LOOP_LOG"] === "1") console.error("second", JSON.stringify(line));
+    },
+  });
+  await createHook(world.api, second.webhook, options.webhookSecret);
+  return {
+    ...{ world, database, second, lines },
+    async [Symbol.asyncDispose]() {
+      await second.stop();
+      await world[Symbol.asyncDispose]();
+    },
+  };
+}
+
+const started = (lines: readonly LogLine[]) =>
+  lines.filter(({ msg }) => msg === "starting session");
+
+test("two services share the work: every item is done once, whoever does it", async () => {
+  await using pair = await twoServices();
+  const { world, second, lines } = pair;
+  world.script(steps(...IMPLEMENTING));
+
+  for (let count = 0; count < 6; count += 1) await world.issue();
+  await world.until("six pull requests", async () => (await world.pulls()).length >= 6, 90_000);
+  await world.until("an empty queue", async () => {
+    const { json } = await world.admin("GET", "/api/v1/status");
+    const { queue } = json as { queue: { waiting: number; active: number } };
+    return queue.waiting === 0 && queue.active === 0;
+  });
+
+  const runs = await world.runs();
+  expect(runs.map(({ outcome }) => outcome)).toEqual(Array(6).fill("succeeded"));
+  expect(await world.pulls()).toHaveLength(6);
+  expect(started(world.lines).length).toBeGreaterThan(0);
+  expect(started(lines).length).toBeGreaterThan(0);
+  expect(started(world.lines).length + started(lines).length).toBe(6);
+  const mirrors = await world.until("both files", async () => {
+    const dirs = [world.stateDir, second.stateDir];
+    const texts = await Promise.all(
+      dirs.map((dir) => readFile(join(dir, "sessions.json"), "utf8")),
+    );
+    return texts[0] === texts[1] ? texts : null;
+  });
+  expect(JSON.parse(mirrors[0] ?? "").sessions).toHaveLength(6);
+});
+
+test("an item whose worker was killed goes on elsewhere, in the same session", async () => {
+  await using pair = await twoServices();
+  const { world, lines } = pair;
+  world.script(steps(use("Bash", { command: "echo kept > note.md && sleep 271" })));
+  // Only the first one works until it is killed: a pause of its file is its own.
+  const pauseFile = join(pair.second.stateDir, "paused");
+  await Bun.write(pauseFile, "");
+  await world.issue();
+  const { session, run } = await world.line({ msg: "starting session" });
+  const { pid } = await world.line({ msg: "cli started" });
+  await world.until("the model was asked", () => world.requests().length > 0);
+  await world.until("a transcript that others see", async () => {
+    const cluster = await sharedCluster();
+    const name = new URL(pair.database).pathname.slice(1);
+    return (await cluster.run("select 1 from transcript_line limit 1", name)).length > 0;
+  });
+  const orphans = await treeOf(Number(pid));
+  world.script(steps(...IMPLEMENTING));
+
+  await world.kill();
+  await Bun.file(pauseFile).delete();
+
+  const resumed = await world.until(
+    "the other resumes",
+    () => lines.find(({ msg }) => msg === "resuming session"),
+    90_000,
+  );
+  expect(resumed).toMatchObject({ session });
+  await world.until(
+    "the other is done",
+    () => lines.find(({ msg, outcome }) => msg === "run ended" && outcome === "succeeded"),
+    60_000,
+  );
+  expect(started(lines)).toEqual([]);
+  expect(await world.pulls()).toHaveLength(1);
+  for (const orphan of orphans) endQuietly(orphan);
+
+  const mark = world.lines.length;
+  await world.startAgain();
+  expect(await world.line({ msg: "a run was left unfinished" }, mark)).toMatchObject({ run });
+  const runs = await world.runs();
+  expect(runs).toMatchObject([
+    { id: run, outcome: "cancelled", session },
+    { outcome: "succeeded", session, resumed: true },
+  ]);
+});
+
+function endQuietly(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+  }
+}
