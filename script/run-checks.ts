@@ -40,8 +40,7 @@ async function main(): Promise<number> {
 }
 
 /** Tests in test/store that are about one database only. */
-const ONE_ENGINE =
-  /\/(?:open-store|lock-state-dir|transcripts|postgres[a-z-]*|copy[a-z-]*)\.test\.ts$/u;
+const ONE_ENGINE = /\/(?:open-store|lock-state-dir|postgres[a-z-]*|copy[a-z-]*)\.test\.ts$/u;
 
 async function storeContract(): Promise<readonly string[]> {
   const files = await Array.fromAsync(new Bun.Glob("test/store/*.test.ts").scan("."));

@@ -125,6 +125,7 @@ export const Status = z.looseObject({
   gates: z
     .array(z.looseObject({ name: text, reason: text, attempt: number, retry_at: time }))
     .default([]),
+  administrators: z.array(z.looseObject({ repo: text, agent: text })).default([]),
 });
 export type Status = z.output<typeof Status>;
 

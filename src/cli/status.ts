@@ -22,6 +22,7 @@ export function addStatusCommand(program: Command, setting: CommandSetting): voi
           ["runs", countsText(status.runs)],
           ["queue", countsText(status.queue)],
           ["gates", gatesText(status)],
+          ...administratorsField(status),
         ]);
       },
     }),
@@ -45,6 +46,13 @@ function gatesText({ gates }: Status): string {
       `${toText(name)} closed: ${toText(reason)}, attempt ${toText(attempt)}, again at ${toText(retry_at)}`,
   );
   return parts.join("; ") || "all open";
+}
+
+/** Only there when something is wrong: the agents that must not administrate a repository, and do. */
+function administratorsField({ administrators }: Status): [string, string][] {
+  if (administrators.length === 0) return [];
+  const named = administrators.map(({ repo, agent }) => `${toText(agent)} in ${toText(repo)}`);
+  return [["administrators", `${named.join(", ")}: nothing is started there`]];
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

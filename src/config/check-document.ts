@@ -122,6 +122,7 @@ function checkRepositories(source: ConfigFile, refuse: Refuse, notices: ConfigNo
       notices.push({ key, message: `${key}: an earlier owner/* entry counts for ${entry.name}` });
     }
     seen.push(name);
+    if (entry.dangerously_allow_anyone) checkAnyone(entry, path, { refuse, notices });
     for (const [position, text] of entry.read.entries()) {
       const remedy = whyNotReadable(source.path(text), source);
       if (remedy !== null) {
@@ -129,6 +130,21 @@ function checkRepositories(source: ConfigFile, refuse: Refuse, notices: ConfigNo
       }
     }
   }
+}
+
+function checkAnyone(
+  entry: ConfigFile["document"]["repositories"][number],
+  path: readonly PropertyKey[],
+  { refuse, notices }: { refuse: Refuse; notices: ConfigNotice[] },
+): void {
+  const key = formatKey([...path, "dangerously_allow_anyone"]);
+  if (entry.may_trigger !== "write") {
+    refuse([...path, "may_trigger"], "leave it out, or dangerously_allow_anyone: only one can hold");
+  }
+  notices.push({
+    key,
+    message: `${key}: anybody on the forge gives work in ${entry.name}, at your cost; agents only read there`,
+  });
 }
 
 /** Why a host path must not be shown to agents, or null. */

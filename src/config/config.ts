@@ -105,6 +105,7 @@ export function policyFor(config: Config, repo: string): Policy | null {
     agents: config.agents.map(({ name, login, skills }) => ({ name, login, skills })),
     repository: { repo: repo.toLowerCase(), ...entry.policy },
     limits: config.limits,
+    ...(config.sandbox === "none" ? { unsandboxed: true } : {}),
   };
 }
 

@@ -231,7 +231,7 @@ function buildRepository(
       base: entry.base,
       checks: entry.checks,
       trigger: entry.trigger,
-      mayTrigger: entry.may_trigger,
+      mayTrigger: entry.dangerously_allow_anyone ? "anyone" : entry.may_trigger,
       review: entry.review,
       approvals: entry.approvals,
       mergeStyle: entry.merge_style,

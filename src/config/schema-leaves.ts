@@ -62,6 +62,14 @@ export function line(max: number, what: string) {
     .refine((text) => text.trim() !== "" && !CONTROL.test(text), { error: `write ${what}` });
 }
 
+/** A login, or `login#id`: the account with this number alone. No wildcards: they would let strangers in unseen. */
+export function login() {
+  return line(100, "a login").refine((text) => /^[^*?#\s]+(#[1-9]\d{0,15})?$/.test(text), {
+    error:
+      "write a login or login#id; there are no wildcards: dangerously_allow_anyone: true lets everybody in, and agents then only read",
+  });
+}
+
 /** Where commands may reach: `host`, `host:port`, `*.suffix` or `[v6]:port` (without port 443 and 80). */
 export function host(what: string) {
   return z

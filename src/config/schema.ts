@@ -173,11 +173,15 @@ const Repository = z.strictObject({
     })
     .prefault({}),
   may_trigger: z
-    .union([z.literal("write"), z.array(line(100, "a login")).min(1).max(1000)], {
+    .union([z.literal("write"), z.array(login()).min(1).max(1000)], {
       error: "write `write` (everybody with write access) or a list of at least one login",
     })
     .default("write")
     .describe("Who may give work to agents."),
+  dangerously_allow_anyone: z
+    .boolean()
+    .default(false)
+    .describe("Everybody may give work; agents then only read in this repository."),
   review: z
     .enum(["requested", "agents", "all"])
     .default("agents")

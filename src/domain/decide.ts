@@ -1,3 +1,4 @@
+import type { AskedText } from "./asked-text.ts";
 import type { Change } from "./change.ts";
 import { type Decision, isNotBuilt } from "./decision.ts";
 import type { Changes } from "./disagreement.ts";
@@ -5,6 +6,7 @@ import type { Ledger } from "./ledger.ts";
 import type { Policy } from "./policy.ts";
 import { addressReview } from "./rules/address-review.ts";
 import { cleanup } from "./rules/cleanup.ts";
+import { forbidden } from "./rules/forbidden.ts";
 import { implement } from "./rules/implement.ts";
 import { limitsOf } from "./rules/limits.ts";
 import { merge } from "./rules/merge.ts";
@@ -32,7 +34,7 @@ const ROWS: readonly ((situation: Situation) => Answer)[] = [
  *
  * `conflicts`: whether git says that base and head of the open pull request conflict (false when
  * unknown). `changes`: what was changed between the rounds of `roundsOf`. `branchChange`: what its
- * branch changes in all. `now`: epoch milliseconds. Call it only while no run of the item is alive.
+ * branch changes in all. `askedText`: what the issue said when it was given. `now`: epoch milliseconds. Call it only while no run of the item is alive.
  */
 export function decide(state: {
   readonly snapshot: Snapshot;
@@ -41,6 +43,7 @@ export function decide(state: {
   readonly conflicts: boolean;
   readonly changes?: Changes;
   readonly branchChange?: Change | null;
+  readonly askedText?: AskedText | null;
   readonly now: number;
 }): Decision {
   const situation: Situation = state;
@@ -61,7 +64,10 @@ export function decide(state: {
       lookAgainAt = earliest(lookAgainAt, answer.lookAgainAt);
       continue;
     }
-    const settled = answer.kind === "order" ? settle(answer.order, situation) : answer.decision;
+    const wanted = answer.kind === "order" ? settle(answer.order, situation) : answer.decision;
+    // Last of all: what would not be run anyway need not be refused.
+    const settled =
+      wanted.kind === "run" ? (forbidden(wanted.order, situation) ?? wanted) : wanted;
     if (settled.kind === "run" || settled.kind === "refuse") return settled;
     if (settled.kind === "park") parked ??= settled;
     else if (settled.kind === "nothing") {

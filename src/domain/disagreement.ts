@@ -59,7 +59,7 @@ export function roundsOf(pull: Pull, policy: Policy): readonly Rounds[] {
 export function disagreementOf(argument: Argument): string | null {
   const { snapshot, policy } = argument;
   const { pull } = snapshot;
-  const author = pull === null ? undefined : agentOf(pull.author, policy);
+  const author = pull === null ? undefined : agentOf(pull.author, argument);
   if (pull === null || pull.state !== "open" || author === undefined) return null;
   for (const rounds of roundsOf(pull, policy)) {
     const reason =

@@ -2,10 +2,19 @@ import type { Policy, PolicyAgent } from "./policy.ts";
 import type { Skill } from "./skill.ts";
 import type { Account, Snapshot } from "./snapshot.ts";
 
-/** The agent whose account this is, or undefined for a person. Logins are unique on a forge, whatever their case. */
-export function agentOf(account: Account, policy: Policy): PolicyAgent | undefined {
+/**
+ * The agent whose account this is, or undefined for everybody else. Logins are unique on a forge,
+ * whatever their case; but a login can pass to another account, so the account must also be the one
+ * that the forge lists under this login among those with write access, which every agent needs.
+ */
+export function agentOf(
+  account: Account,
+  { snapshot, policy }: { snapshot: Pick<Snapshot, "writers">; policy: Pick<Policy, "agents"> },
+): PolicyAgent | undefined {
   const login = account.login.toLowerCase();
-  return policy.agents.find((agent) => agent.login.toLowerCase() === login);
+  const agent = policy.agents.find((one) => one.login.toLowerCase() === login);
+  if (agent === undefined) return undefined;
+  return snapshot.writers.some(({ id }) => id === account.id) ? agent : undefined;
 }
 
 /** Write access by the forge's own answer, compared by numeric id: a name can be taken over, an id cannot. */
@@ -15,14 +24,36 @@ export function isWriter(account: Account, snapshot: Snapshot): boolean {
 
 /**
  * Whether this account may make an agent work: write access (or being named in the configuration),
- * and not one of our agents.
+ * and not one of our agents. What an account is called gives it nothing by itself: `[bot]` and the like
+ * are letters.
  */
 export function isPermitted(account: Account, snapshot: Snapshot, policy: Policy): boolean {
-  if (agentOf(account, policy) !== undefined) return false;
+  if (agentOf(account, { snapshot, policy }) !== undefined) return false;
   const { mayTrigger } = policy.repository;
   if (mayTrigger === "write") return isWriter(account, snapshot);
-  const login = account.login.toLowerCase();
-  return mayTrigger.some((named) => named.toLowerCase() === login);
+  // An account that is gone has no id of its own.
+  if (mayTrigger === "anyone") return account.id > 0;
+  return mayTrigger.some((named) => isNamed(account, named, snapshot));
+}
+
+/** Whether this account's words are its project's own: it has write access or is named; being anybody is not enough. */
+export function isInsider(account: Account, snapshot: Snapshot, policy: Policy): boolean {
+  if (isWriter(account, snapshot)) return true;
+  return policy.repository.mayTrigger !== "anyone" && isPermitted(account, snapshot, policy);
+}
+
+/** The login of an entry of `mayTrigger` in lower case, and the account's number where it is written: `login#id`. */
+export function namedLogin(entry: string): { readonly login: string; readonly id: number | null } {
+  const [login = "", id] = entry.toLowerCase().split("#");
+  return { login, id: id === undefined ? null : Number(id) };
+}
+
+/** By the number that is written, else by the one under which this login was first seen. */
+function isNamed(account: Account, entry: string, { named }: Snapshot): boolean {
+  const { login, id } = namedLogin(entry);
+  if (account.login.toLowerCase() !== login) return false;
+  const wanted = id ?? named?.[login];
+  return wanted === undefined || wanted === account.id;
 }
 
 export function agentsWith(skill: Skill, policy: Policy): readonly PolicyAgent[] {

@@ -16,8 +16,11 @@ export interface RepositoryPolicy {
   readonly base: string;
   readonly checks: "none" | "all" | readonly string[];
   readonly trigger: { readonly assignee: boolean; readonly label: string | null };
-  /** `write`: everybody with write access; else the logins that may start work. */
-  readonly mayTrigger: "write" | readonly string[];
+  /**
+   * `write`: everybody with write access; `anyone`: everybody, and agents then only read; else the
+   * logins that may start work, each as `login` or, bound to one account for good, `login#id`.
+   */
+  readonly mayTrigger: "write" | "anyone" | readonly string[];
   readonly review: "requested" | "agents" | "all";
   readonly approvals: { readonly any: number; readonly people: number };
   readonly mergeStyle: "merge" | "rebase" | "rebase-merge" | "squash" | "fast-forward-only";
@@ -51,4 +54,6 @@ export interface Policy {
   readonly agents: readonly PolicyAgent[];
   readonly repository: RepositoryPolicy;
   readonly limits: Limits;
+  /** True: agents run without a sandbox on this host. */
+  readonly unsandboxed?: boolean;
 }

@@ -128,6 +128,8 @@ export interface Snapshot {
   readonly pull: Pull | null;
   /** Everybody with write access to the repository, by the forge's own answer. */
   readonly writers: readonly Account[];
+  /** The ids under which the logins named in the configuration were first seen, by login in lower case. */
+  readonly named?: Readonly<Record<string, number>>;
   /** When the service read it (its own clock). */
   readonly readAt: number;
 }

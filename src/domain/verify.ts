@@ -36,7 +36,7 @@ export function verify(
     case "implement":
       if (
         pull !== null &&
-        agentOf(pull.author, policy)?.name === order.agent &&
+        agentOf(pull.author, { snapshot, policy })?.name === order.agent &&
         // Somebody may have pushed since: then the record of the effect tells that it was made.
         (done("open_pull_request") || (pushedSha !== null && pull.headSha === pushedSha))
       ) {

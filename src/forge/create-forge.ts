@@ -6,7 +6,7 @@ import { type Caller, createCalls, PRIORITY } from "./calls.ts";
 import { accountOf } from "./map.ts";
 import { repoPath } from "./paths.ts";
 import { createReader } from "./reader.ts";
-import { rowsOf, UserRow } from "./schema.ts";
+import { RepoRow, rowsOf, UserRow } from "./schema.ts";
 
 interface ForgeAgent {
   /** Key in the configuration. */
@@ -35,6 +35,8 @@ export interface ForgeOptions {
 /** The port `Forge`, and the same reads for the sweep, which wait behind all others. */
 export interface ForgeClient extends Forge {
   readonly sweepReader: ForgeReader;
+  /** Whether an agent's account may change the settings of a repository. Throws ForgeFailure. */
+  readonly isAdministrator: (agent: string, repo: string) => Promise<boolean>;
 }
 
 const REQUESTS_PER_SECOND = 10;
@@ -80,6 +82,10 @@ export function createForge(options: ForgeOptions): ForgeClient {
   return {
     reader: readerWith(PRIORITY.read),
     sweepReader: readerWith(PRIORITY.sweep),
+    isAdministrator: async (name, repo) => {
+      const row = await calls(agentOf(name).token, PRIORITY.read).get(repoPath(repo), RepoRow);
+      return row.permissions?.admin === true;
+    },
     actor: (name) => {
       const agent = agentOf(name);
       return createActor(calls(agent.token, PRIORITY.write), agent.login);

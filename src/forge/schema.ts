@@ -134,6 +134,11 @@ export type StatusRow = z.infer<typeof StatusRow>;
 /** Forgejo: modules/structs/pull.go ChangedFile. */
 export const FileRow = z.object({ filename: z.string(), previous_filename: Text });
 
+/** Forgejo: modules/structs/repo.go; `permissions` are those of the token's account. */
+export const RepoRow = z.object({
+  permissions: z.object({ admin: z.boolean().nullish() }).nullish(),
+});
+
 export const VersionRow = z.object({ version: z.string() });
 export const IdRow = z.object({ id: z.number().int() });
 export const NumberRow = z.object({ number: z.number().int().positive() });

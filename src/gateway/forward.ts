@@ -89,7 +89,7 @@ export async function forward(
   }
   const { usd } = run.meter.read();
   if (usd >= run.usdLimit) return budgetSpent(usd, run.usdLimit);
-  const outOf = run.spent === null ? null : await run.spent(run.meter.read());
+  const outOf = await askSpent(run);
   if (outOf !== null) {
     run.meter.outOf(outOf);
     return outOfBudget(outOf);
@@ -134,6 +134,11 @@ export async function forward(
     // Whatever was passed on leaves at its own end.
     if (answer === null) entered.leave();
   }
+}
+
+/** The budget of several runs that has nothing left for another request, or null. */
+async function askSpent({ spent, meter }: ForwardRun): Promise<string | null> {
+  return spent === null ? null : spent(meter.read());
 }
 
 /** What is passed on, and its place in the gateway. */

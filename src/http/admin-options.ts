@@ -46,6 +46,8 @@ export interface AdminOptions extends AdminAccess {
     readonly pausedByFile: boolean;
     /** No run is started until the service is restarted or resumed. */
     readonly draining: boolean;
+    /** Agents that administrate a repository, where nothing is started therefore; absent: none known. */
+    readonly administrators?: readonly { readonly repo: string; readonly agent: string }[];
   };
   readonly gates: Pick<Gates, "closed" | "holding">;
   readonly readiness: () => {

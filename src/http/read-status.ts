@@ -9,7 +9,7 @@ import { gatesOut } from "./held-row.ts";
 export async function readStatus(
   options: Pick<AdminOptions, "store" | "status" | "gates" | "version">,
 ) {
-  const { pausedByFile } = options.status();
+  const { pausedByFile, administrators = [] } = options.status();
   const [runs, queue, stored] = await Promise.all([
     options.store.runs.totals(),
     options.store.work.waiting(),
@@ -26,6 +26,7 @@ export async function readStatus(
     runs,
     queue,
     gates: gatesOut(options.gates),
+    administrators,
   };
 }
 

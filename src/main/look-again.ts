@@ -21,8 +21,8 @@ export async function markAgain(store: Store, isWanted: (row: ItemRow) => boolea
 
 /** A changed configuration may decide otherwise: everything is looked at again, also what had ended long ago. */
 export async function noticeNewConfig(store: Store, config: Config): Promise<void> {
-  const { agents, repositories, limits } = config.document;
-  const digest = digestOf(JSON.stringify({ agents, repositories, limits }));
+  const { agents, repositories, limits, sandbox } = config.document;
+  const digest = digestOf(JSON.stringify({ agents, repositories, limits, sandbox }));
   if ((await store.meta.get("config")) === digest) return;
   await store.meta.set("sweep:since", "0");
   await markAgain(store, () => true);

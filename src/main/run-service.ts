@@ -41,7 +41,9 @@ import { oneAtATime } from "../work/one-at-a-time.ts";
 import { createSnapshotReader } from "../work/read-snapshot.ts";
 import type { SweepState } from "../work/sweep.ts";
 import { tidyForEver } from "../work/tidy-store.ts";
+import { createAdministrators } from "../work/administrators.ts";
 import { watchForge } from "../work/watch-forge.ts";
+import { askAdministrators } from "./ask-administrators.ts";
 import { auditFile, auditNote } from "./audit-note.ts";
 import { auditedStore, auditedWriters } from "./audited-store.ts";
 import { createControl } from "./control.ts";
@@ -61,6 +63,8 @@ const EXIT_DONE = 0;
 const LISTEN_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
 const STORE_REFUSES: readonly StoreFailureKind[] = ["open", "newer"];
 const WAITING_REFRESH_MS = 200;
+/** Behind PgBouncer nobody hears that others have changed a session. */
+const FOLLOW_EVERY_MS = 5000;
 const DAY_MS = 24 * 60 * 60_000;
 const PAUSED_BY_FILE = "paused_by_file";
 const OWN_SKILLS = fileURLToPath(new URL("../../skills", import.meta.url));
@@ -162,7 +166,11 @@ async function run(config: Config, parts: Parts): Promise<number> {
   });
   open.defer(async () => await sessions.mirror.close());
   // What other processes change has to reach this one's file, too.
-  if (shared !== null) store.onWake(() => sessions.mirror.changed());
+  if (shared !== null) {
+    store.onWake(() => sessions.mirror.changed());
+    const following = setInterval(() => sessions.mirror.changed(), FOLLOW_EVERY_MS);
+    open.defer(() => clearInterval(following));
+  }
   const pauseFile = createPauseFile(stateDir);
   const pausedByFile = (): boolean => pauseFile.isOn();
   const metrics = createMetrics({
@@ -189,7 +197,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   });
   const forge = replaced.forge?.(client) ?? client;
   const policy = (repo: string): Policy | null => policyFor(config, repo);
-  const reading = createSnapshotReader({ reader: forge.reader, store, policy });
+  const reading = createSnapshotReader({ reader: forge.reader, store, policy, log });
   for (const { message } of prefixNotices(config, await store.prefixes.current())) {
     log.warn(message);
   }
@@ -247,8 +255,14 @@ async function run(config: Config, parts: Parts): Promise<number> {
     loopback: config.sandbox === "none",
   });
   open.defer(async () => await gateway.stop());
+  const administrators = createAdministrators({
+    agents: () => config.agents,
+    isAdministrator: async (agent, repo) => await forge.isAdministrator(agent, repo),
+    ...{ now, log, audit },
+  });
   const work: WorkDependencies = {
     forge,
+    administrators: async (repo) => await administrators.of(repo),
     sweepReader: forge.sweepReader,
     git,
     store,
@@ -417,6 +431,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
       deliveries: deliveries.counts(),
       draining: control.draining(),
       pausedByFile: pausedByFile(),
+      administrators: administrators.known(),
     }),
     gates,
     readiness: () => ({ ready: !closing && !isAway, sweep: sweepState }),
@@ -437,6 +452,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   });
   log.info("serving", { webhook: publicListener.url, admin: adminListener.url, pid: process.pid });
   loop.start();
+  const asking = askAdministrators(config, { administrators, log, signal: shutdown.signal });
   const sweeping = sweepForEver({
     deps: work,
     owner,
@@ -484,7 +500,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   shutdown.abort();
   control.stop();
   await withinShutdown(
-    Promise.all([loop.drain(), sweeping, tidying, makingRoom, retaining, watchingFile]),
+    Promise.all([loop.drain(), sweeping, tidying, makingRoom, retaining, watchingFile, asking]),
     log,
   );
   // Until here the intake went on: what comes in the last moment is sent away.

@@ -14,7 +14,7 @@ import {
 const TAIL_BYTES = 4 * LINE_BYTES_MAX;
 
 /** Something that was found at the end of the record: the line that tells of it, kind and fields. */
-export interface AuditFinding {
+interface AuditFinding {
   readonly kind: "audit_repaired" | "audit_gap";
   readonly fields: Readonly<Record<string, unknown>>;
 }

@@ -11,7 +11,7 @@ import { rotatedFiles } from "./open-audit-file.ts";
 import { isMissing } from "./set-aside.ts";
 
 /** One thing that is wrong, or worth knowing: where it stands and what it is. */
-export interface AuditRemark {
+interface AuditRemark {
   /** Name of the file, without its directory. */
   readonly file: string;
   /** Line of that file, from 1 on; null for the file as a whole. */

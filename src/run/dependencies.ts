@@ -37,7 +37,7 @@ export interface RunDependencies {
   readonly git: Git;
   readonly agent: Agent;
   readonly jail: Jail;
-  readonly processes: Pick<Processes, "isAlive">;
+  readonly processes: Processes;
   readonly gateway: Gateway;
   readonly egress: Egress;
   readonly store: Store;

@@ -37,6 +37,10 @@ export async function endOrphans(parts: {
     }
     log.warn("a run was left unfinished", { run: run.id, agent: run.agent, orphan: alive });
     const session = await store.sessions.get(sessionKey(run.agent, run.repo, run.number));
+    if (run.endedAt !== null) {
+      await keepEnd(run, store);
+      continue;
+    }
     const done = await doneBy(run, store);
     await store.runs.end({
       id: run.id,
@@ -48,6 +52,17 @@ export async function endOrphans(parts: {
     });
   }
   return survivors;
+}
+
+/** Others have ended it; said once more, its process is known to be gone. What it has cost is in its session already. */
+async function keepEnd(run: RunView, store: Store): Promise<void> {
+  await store.runs.end({
+    id: run.id,
+    endedAt: run.endedAt ?? run.startedAt,
+    outcome: run.outcome ?? "cancelled",
+    reason: run.reason ?? "",
+    session: await store.sessions.get(sessionKey(run.agent, run.repo, run.number)),
+  });
 }
 
 async function doneBy(run: RunView, store: Store): Promise<ReturnType<typeof outcomeOnRecord>> {

@@ -1,7 +1,9 @@
+import { askedTextKey, isEditedSince, readAskedText } from "../domain/asked-text.ts";
 import { spentBudget } from "../domain/budget.ts";
 import type { Ledger, Park, RunRecord } from "../domain/ledger.ts";
 import { mayGoOn } from "../domain/may-go-on.ts";
 import type { PolicyAgent } from "../domain/policy.ts";
+import type { Snapshot } from "../domain/snapshot.ts";
 import type { SessionPlace } from "../ports/agent.ts";
 import type { CloneUse } from "../ports/git.ts";
 import type { RunClaim, RunStart, SessionRow } from "../ports/store.ts";
@@ -92,6 +94,7 @@ async function prepare(
   const { policy } = settings;
   const answer = mayGoOn(order, { snapshot, policy, done: false });
   if (!answer.ok) return null;
+  if (await isEditedMeanwhile(deps, claim, snapshot)) return null;
   // Others may have used up the money while the order waited for a slot.
   const spending = await deps.store.ledger.spending(item);
   if (spentBudget(spending, policy.limits, deps.now()) !== null) return null;
@@ -158,6 +161,18 @@ async function prepare(
     standing,
     log,
   };
+}
+
+/** An outsider changed the issue while its order waited: the next decision says what comes of that. */
+async function isEditedMeanwhile(
+  deps: RunDependencies,
+  { item, order }: RunClaim,
+  snapshot: Snapshot,
+): Promise<boolean> {
+  const policy = deps.repository(item.repo)?.policy;
+  if (order.skill !== "implement" || policy === undefined) return false;
+  const asked = readAskedText(await deps.store.meta.get(askedTextKey(item)));
+  return asked !== null && isEditedSince(asked, asked.trigger, { snapshot, policy });
 }
 
 /** A conversation that is asked for a hand-over is told nothing new by that: a kill then leaves it as it was. */

@@ -1,6 +1,6 @@
 import type { RunOrder } from "../domain/decision.ts";
 import type { Ledger, RunRecord } from "../domain/ledger.ts";
-import { agentOf, isPermitted, isWriter } from "../domain/people.ts";
+import { agentOf, isInsider } from "../domain/people.ts";
 import type { Seen } from "../domain/seen.ts";
 import type { Account, Snapshot } from "../domain/snapshot.ts";
 import { textId } from "../domain/texts.ts";
@@ -68,7 +68,7 @@ export async function composeForRun(deps: RunDependencies, frame: Frame): Promis
     text,
     shown: [...Object.keys(seen.texts), ...seen.acts.map(textId.act)],
     seen,
-    tainted: before === null && !isTrusted(snapshot.author, frame),
+    tainted: parts.some((part) => isOutsiders(part, frame)),
   };
 }
 
@@ -83,15 +83,23 @@ export function readerOf(frame: Pick<Frame, "order" | "snapshot" | "ledger" | "s
   };
 }
 
+/** Only what an issue or pull request says itself is shown whoever wrote it. */
+function isOutsiders(part: DeltaPart, frame: Frame): boolean {
+  const { author, pull } = frame.snapshot;
+  if (part.kind === "issue") return !isTrusted(part.by, frame);
+  if (part.kind === "pull") return !isTrusted(part.pull.author, frame);
+  if (part.kind !== "edited") return false;
+  const by = part.of === "pull" ? (pull?.author ?? author) : author;
+  return !isTrusted(by, frame);
+}
+
 function isTrusted(
   author: Account,
   { snapshot, settings }: Pick<Frame, "snapshot" | "settings">,
 ): boolean {
   const { policy } = settings;
   return (
-    agentOf(author, policy) !== undefined ||
-    isWriter(author, snapshot) ||
-    isPermitted(author, snapshot, policy)
+    agentOf(author, { snapshot, policy }) !== undefined || isInsider(author, snapshot, policy)
   );
 }
 

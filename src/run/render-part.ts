@@ -33,7 +33,7 @@ export function renderPart(part: DeltaPart, context: RenderContext): string {
     }
     case "edited": {
       const what = part.of === "issue" ? "issue" : "pull request";
-      return `## The ${part.what} of the ${what} was edited\n${quote(context, "edit", "the forge", shownText(part.patch))}`;
+      return `## The ${part.what} of the ${what} was edited\n${quote(context, "edit", editors(part.of, snapshot), shownText(part.patch))}`;
     }
     case "base":
       return `## The pull request now goes into ${shownLine(part.after)}, no longer into ${shownLine(part.before)}`;
@@ -108,6 +108,13 @@ function actText({ kind, actor, subject, label, number }: Act): string {
     review_request_removed: "withdrew the review request of",
   }[kind];
   return `${actor.login} ${what} ${shownLine(subject?.login ?? label ?? "")} (#${number})`;
+}
+
+/** The forge does not tell who edited: its author can, and everybody with write access. */
+function editors(of: "issue" | "pull", snapshot: Snapshot): string {
+  const author = of === "pull" ? (snapshot.pull?.author ?? snapshot.author) : snapshot.author;
+  if (isWriter(author, snapshot)) return "somebody with write access";
+  return `${signed(author, snapshot)} or somebody with write access`;
 }
 
 /** Data between fences, cut at its limit; anything inside is no instruction. */

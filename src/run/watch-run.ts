@@ -15,7 +15,7 @@ const LEASE_MS = 30_000;
  */
 const LEASE_SPARE_MS = 7000;
 /** So long a run that is to stop for the service's sake may take to come to a safe point. */
-const SAFE_POINT_MS = 2000;
+const SAFE_POINT_MS = 1000;
 
 /** Why a run was stopped from outside. */
 export interface Stop {
@@ -41,7 +41,7 @@ export interface RunWatch {
  * Watches over a living run: keeps its lease, looks at the forge when the item is marked and asks
  * `mayGoOn`, and stops it for time, silence, pause, an operator's word or the end of the service.
  * `ending` aborts, with the reason in words, when the service stops or drains: the run is then stopped
- * between two tool calls, or after 2 s in the middle of one.
+ * between two tool calls, or after a second in the middle of one.
  */
 export function watchRun(
   claim: RunClaim,

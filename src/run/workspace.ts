@@ -99,7 +99,7 @@ async function runSetup(
       "/bin/sh",
       ["-c", setup],
     );
-    const result = await outputOf(command, signal);
+    const result = await outputOf(deps, command, signal);
     if (result.exitCode === 0) {
       await deps.store.meta.set(key, wanted);
       return null;
@@ -114,6 +114,7 @@ async function runSetup(
 
 /** Runs a command to its end; of what it says, however much, only the end is kept. */
 async function outputOf(
+  { processes, log }: Pick<RunDependencies, "processes" | "log">,
   { file, args, cwd, env }: JailedCommand,
   signal: AbortSignal,
 ): Promise<{ exitCode: number | null; tail: string }> {
@@ -124,15 +125,24 @@ async function outputOf(
     all: true,
     buffer: false,
     reject: false,
-    timeout: SETUP_MS_MAX,
-    cancelSignal: signal,
-    killSignal: "SIGKILL",
     stdin: "ignore",
   });
   let tail = "";
   child.all.setEncoding("utf8").on("data", (piece: string) => {
     tail = (tail + piece).slice(-SETUP_TAIL);
   });
+  const identity = child.pid === undefined ? null : processes.identify(child.pid);
+  const over = AbortSignal.any([signal, AbortSignal.timeout(SETUP_MS_MAX)]);
+  const end = (): void => {
+    // Not by a signal alone: of a bubblewrap killed while it forks something may stay, and be waited for.
+    if (identity === null) return;
+    processes.end(identity).catch((error: unknown) => {
+      log.error("a set-up command could not be ended", { reason: String(error) });
+    });
+  };
+  over.addEventListener("abort", end, { once: true });
+  if (over.aborted) end();
   const { exitCode } = await child;
+  over.removeEventListener("abort", end);
   return { exitCode: exitCode ?? null, tail };
 }

@@ -44,7 +44,7 @@ export interface Delta {
 
 /** Whose session it is and whose words it may be shown. */
 export interface Reader {
-  /** Login of the agent: nobody is told its own words or acts. */
+  /** Login of the agent: a session is not told what it wrote and did itself. */
   readonly self: string;
   readonly isTrusted: (author: Account) => boolean;
   /** Shas this service pushed for the agent: they are no news to it. */
@@ -53,15 +53,17 @@ export interface Reader {
 
 /**
  * The difference between what a session has seen and what the forge says now. With `before` null
- * (a new conversation) that is everything.
+ * (a new conversation) that is everything, also what the agent itself wrote in an earlier one: the
+ * answer to its question would make no sense without the question.
  */
 export function deltaOf(before: Seen | null, snapshot: Snapshot, reader: Reader): Delta {
-  const fromOthers = (author: Account): boolean =>
-    author.login.toLowerCase() !== reader.self.toLowerCase() && reader.isTrusted(author);
+  const isOwn = (author: Account): boolean =>
+    author.login.toLowerCase() === reader.self.toLowerCase();
+  const fromOthers = (author: Account): boolean => !isOwn(author) && reader.isTrusted(author);
   const texts: Record<string, string> = { ...before?.texts };
   const parts: DeltaPart[] = [
     ...issueParts(before, snapshot),
-    ...pullParts(before?.pull ?? null, snapshot, reader),
+    ...pullParts(before, snapshot, reader),
   ];
   const isNews = (id: string, words: string): "new" | "edited" | null => {
     const digest = digestOf(words);
@@ -70,12 +72,20 @@ export function deltaOf(before: Seen | null, snapshot: Snapshot, reader: Reader)
     if (known === undefined) return "new";
     return known === digest ? null : "edited";
   };
-  for (const comment of snapshot.comments.filter(({ author }) => fromOthers(author))) {
+  for (const comment of snapshot.comments) {
+    if (isOwn(comment.author) && before === null) {
+      parts.push({ kind: "comment", comment, edited: false });
+    }
+    if (!fromOthers(comment.author)) continue;
     const news = isNews(textId.comment(comment.id), comment.body);
     if (news !== null) parts.push({ kind: "comment", comment, edited: news === "edited" });
   }
   for (const review of snapshot.pull?.reviews ?? []) {
-    if (!fromOthers(review.author) || review.state === "REQUEST_REVIEW") continue;
+    if (review.state === "REQUEST_REVIEW") continue;
+    if (isOwn(review.author) && before === null) {
+      parts.push({ kind: "review", review, lines: review.comments, edited: false });
+    }
+    if (!fromOthers(review.author)) continue;
     const lines = review.comments.filter(({ id, body }) => isNews(textId.line(id), body) !== null);
     const state = review.dismissed ? "dismissed" : review.state;
     const news = isNews(textId.review(review.id), `${state} ${review.body}`);
@@ -108,17 +118,14 @@ function issueParts(before: Seen | null, snapshot: Snapshot): readonly DeltaPart
   return editedParts("issue", before, snapshot);
 }
 
-function pullParts(
-  before: SeenPull | null,
-  snapshot: Snapshot,
-  reader: Reader,
-): readonly DeltaPart[] {
+function pullParts(session: Seen | null, snapshot: Snapshot, reader: Reader): readonly DeltaPart[] {
   const { pull } = snapshot;
   if (pull === null || pull.number === snapshot.item.number) return [];
+  const before = session?.pull ?? null;
   const isOwn = pull.author.login.toLowerCase() === reader.self.toLowerCase();
-  // Its author knows a pull request before anybody tells it; another one is new as a whole.
+  // The session that opened a pull request knows it before anybody tells it.
   if (before === null || before.number !== pull.number)
-    return isOwn ? [] : [{ kind: "pull", pull }];
+    return isOwn && session !== null ? [] : [{ kind: "pull", pull }];
   const parts: DeltaPart[] = [...editedParts("pull", before, pull)];
   if (before.base !== pull.baseBranch) {
     parts.push({ kind: "base", before: before.base, after: pull.baseBranch });

@@ -201,11 +201,18 @@ async function endRun(tx: Executor, end: RunEnd): Promise<void> {
       ended_at: end.endedAt,
       outcome: end.outcome,
       reason: end.reason,
+      orphaned: 0,
       ...(end.usd === undefined ? {} : { usd: end.usd }),
       ...(end.tokens === undefined ? {} : tokenColumns(end.tokens)),
     })
     .where("id", "=", end.id)
-    .where("ended_at", "is", null)
+    // Who was given up for dead and is not knows better than those who gave it up.
+    .where((eb) =>
+      eb.or([
+        eb("ended_at", "is", null),
+        eb.and([eb("orphaned", "=", 1), eb("outcome", "=", "cancelled")]),
+      ]),
+    )
     .returning(["seq", "session_key"])
     .executeTakeFirst();
   if (run === undefined) {

@@ -26,6 +26,8 @@ export interface WorkDependencies {
   /** Drops every agent's session of the item with its transcripts; resolves with how many. */
   readonly dropSessions: (item: ItemRef) => Promise<number>;
   readonly gates: Gates;
+  /** Names of the agents that administrate the repository; absent: not asked. Throws ForgeFailure. */
+  readonly administrators?: (repo: string) => Promise<readonly string[]>;
   /** Whether the file that pauses everything is there; asks the file system, never the database. */
   readonly pausedByFile: () => boolean;
   readonly now: () => number;

@@ -10,9 +10,11 @@ import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import { GitFailure } from "../ports/git.ts";
 import type { Claim, ItemRow, ReconcileResult } from "../ports/store.ts";
+import { administratorReason } from "./administrators.ts";
 import { changesBetween } from "./changes-between.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { WorkDependencies } from "./dependencies.ts";
+import { noteAskedText } from "./note-asked-text.ts";
 import { acknowledge, sayGate, sayPark, sayRefusal } from "./say.ts";
 
 /** How the reason of an item begins that could not be looked at. */
@@ -20,6 +22,7 @@ export const NO_ANSWER = "no answer: ";
 const FORGE_RETRY_MS = 15_000;
 const NOT_FOUND_RETRY_MS = 60 * 60_000;
 const DECISIONS_MAX = 10;
+const ADMINISTRATED_RETRY_MS = 10 * 60_000;
 
 /**
  * Reads one claimed item from the forge, decides, does what needs no agent, and gives the claim
@@ -66,6 +69,7 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
   const snapshot = await deps.readSnapshot(item);
   const before = await deps.store.work.item(item);
   const changes = await changesBetween(deps, snapshot, policy);
+  const askedText = await noteAskedText(deps, snapshot, policy);
   // A refusal or a cleanup changes the state it was decided on, so the question is asked again.
   for (let round = 0; round < DECISIONS_MAX; round += 1) {
     const stored = await deps.store.ledger.read(item);
@@ -74,14 +78,27 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
     const conflicts = await conflictsOf(snapshot, deps);
     const branchChange = await branchChangeOf(snapshot, deps);
     const now = deps.now();
-    const state = { snapshot, ledger, policy, conflicts, changes, branchChange, now };
-    const decision = decide(state);
+    const state = { snapshot, ledger, policy, conflicts, changes, branchChange, askedText, now };
+    const decision = await unlessAdministrated(deps, item, decide(state));
     tell(decision, { before, item, deps });
     if (decision.kind === "refuse") await sayRefusal(deps, item, decision);
     else if (decision.kind === "cleanup") await cleanUp(deps, item, snapshot, ledger);
     else return await outcomeOf(deps, { claim, decision, snapshot, ledger, policy });
   }
   throw new Error(`${item.repo}#${item.number}: the same decision ${DECISIONS_MAX} times in a row`);
+}
+
+/** No run begins where one of our accounts could change the rules. */
+async function unlessAdministrated(
+  deps: WorkDependencies,
+  { repo }: ItemRef,
+  decision: Decision,
+): Promise<Decision> {
+  if (decision.kind !== "run") return decision;
+  const names = (await deps.administrators?.(repo)) ?? [];
+  if (names.length === 0) return decision;
+  const reason = administratorReason(repo, names);
+  return { kind: "nothing", reason, lookAgainAt: deps.now() + ADMINISTRATED_RETRY_MS };
 }
 
 async function outcomeOf(
@@ -167,7 +184,7 @@ async function conflictsOf(snapshot: Snapshot, deps: WorkDependencies): Promise<
   const { pull, item } = snapshot;
   const policy = deps.policy(item.repo);
   if (pull === null || pull.state !== "open" || policy === null) return false;
-  if (agentOf(pull.author, policy) === undefined) return false;
+  if (agentOf(pull.author, { snapshot, policy }) === undefined) return false;
   try {
     return await deps.git.conflicts(item.repo, pull.baseSha, pull.headSha);
   } catch (error) {

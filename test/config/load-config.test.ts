@@ -230,6 +230,33 @@ test("the first repository entry that matches counts, in any case of letters", a
   expect(notices.map((notice) => notice.key)).toEqual(["repositories[2].name"]);
 });
 
+test("the address of a database is taken from the file itself, or with its password from a file of its own", async () => {
+  const plain = "postgres://hooks@db.example.org:5433/hooks?sslmode=verify-full";
+  const secret = "postgres://hooks:s%C3%A9cret-word@db.example.org/hooks";
+
+  expect(accepted(await load(fixtureWith({}))).config.database).toBeNull();
+  const inline = accepted(await load(fixtureWith({ database: plain }))).config;
+  expect(inline.database?.reveal()).toBe(plain);
+  expect(secretsOf(inline).map((one) => one.reveal())).not.toContain(plain);
+
+  const { config } = accepted(
+    await load(fixtureWith({ database: { env: "DATABASE" } }), { env: { DATABASE: secret } }),
+  );
+  expect(config.database?.reveal()).toBe(secret);
+  const hidden = secretsOf(config).map((one) => one.reveal());
+  expect(hidden).toEqual(expect.arrayContaining([secret, "s%C3%A9cret-word", "sécret-word"]));
+});
+
+test("a database of several hosts is refused without the sandbox", async () => {
+  const changes = { database: "postgres://hooks@db/hooks", "sandbox.mode": "none" };
+
+  const refused = await load(fixtureWith(changes));
+
+  expect(refused.ok ? [] : refused.problems).toMatchObject([
+    { key: "sandbox.mode", value: '"none"', remedy: expect.stringContaining("write bwrap") },
+  ]);
+});
+
 test("what is known but not in force is named, but only if the file sets it", async () => {
   const { notices } = accepted(
     await load(

@@ -104,9 +104,7 @@ describe("what an agent writes", () => {
       });
       expect(await job.made()).toEqual([]);
       const audited = world.audited.slice(mark);
-      expect(audited).toMatchObject([
-        { kind: "tool_denied", tool, reason: "secret", number: job.number },
-      ]);
+      expect(audited).toMatchObject([{ kind: "secret_refused", tool, number: job.number }]);
       expect(JSON.stringify(audited)).not.toContain(SECRET.slice(4, 12));
     },
     30_000,
@@ -198,9 +196,7 @@ describe("what an agent pushes", () => {
       });
       expect(await world.git.remoteHead(REPO, `boss/${job.number}`)).toBeNull();
       expect(await everything(job.number)).not.toContain(SECRET);
-      expect(world.audited.slice(mark)).toMatchObject([
-        { kind: "tool_denied", tool: "push", reason: "secret" },
-      ]);
+      expect(world.audited.slice(mark)).toMatchObject([{ kind: "secret_refused", tool: "push" }]);
     },
     30_000,
   );

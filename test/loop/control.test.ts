@@ -146,9 +146,10 @@ describe("draining", () => {
     const sessions = world.matching({ msg: "starting session" }).map(({ session }) => session);
     const began = performance.now();
 
-    const drained = await world.cli("drain");
-    expect(drained).toMatchObject({ code: 0, out: "drained\n" });
+    const { json } = await world.admin("POST", "/api/v1/drain", {});
     expect(performance.now() - began).toBeLessThan(END_MS);
+    expect(json).toEqual({ draining: true, active: 0 });
+    expect(await world.cli("drain")).toMatchObject({ code: 0, out: "drained\n" });
     expect(await areGone(trees.flat())).toBe(true);
     expect(
       world.matching({ msg: "run ended", outcome: "cancelled", reason: "draining" }),
@@ -180,7 +181,7 @@ describe("draining", () => {
 
   test("waits for the end of a tool call that ends soon, so that its result is kept", async () => {
     await using world = await serviceWorld(ALONE);
-    const gate = use("Bash", { command: "sleep 1; echo the-call-has-ended" });
+    const gate = use("Bash", { command: "sleep 0.7; echo the-call-has-ended" });
     await busy(world, gate);
     expect((await world.admin("POST", "/api/v1/drain", {})).json).toEqual({
       draining: true,

@@ -5,7 +5,7 @@ import { use } from "../../demo/model/conversation.ts";
 import { type LogLine, type RunningService, startService } from "../../demo/scenario/service.ts";
 import { createHook } from "../../demo/scenario/widgets.ts";
 import { IMPLEMENTING, steps } from "../support/model-steps.ts";
-import { sharedCluster } from "../support/postgres-cluster.ts";
+import { sharedCluster, startPostgresCluster } from "../support/postgres-cluster.ts";
 import { treeOf } from "../support/process-tree.ts";
 import { type ServiceWorld, serviceWorld } from "../support/service-world.ts";
 
@@ -124,6 +124,73 @@ test("an item whose worker was killed goes on elsewhere, in the same session", a
     { outcome: "succeeded", session, resumed: true },
   ]);
 });
+
+test("while the database is away deliveries are sent away and no run goes on unwatched; afterwards all goes on", async () => {
+  const cluster = await startPostgresCluster({ fsync: true });
+  try {
+    const database = await cluster.createDatabase();
+    await using world = await serviceWorld({
+      more: `database: ${database}`,
+      repository: { review: "requested" },
+    });
+    world.script(steps(use("Bash", { command: "sleep 271" })));
+    await world.issue();
+    const { session } = await world.line({ msg: "starting session" });
+    await world.until("the model was asked", () => world.requests().length > 0);
+
+    await cluster.kill();
+
+    const { webhookSecret } = world.world.serviceOptions;
+    const refused = await deliver(world.service().webhook, webhookSecret);
+    expect(refused.status).toBe(503);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
+    await world.until(
+      "not ready",
+      async () => (await world.admin("GET", "/readyz")).status === 503,
+    );
+    const reason = "the lease could not be renewed";
+    await world.until(
+      "the run is stopped",
+      () => world.matching({ msg: "stopping run", reason })[0],
+      40_000,
+    );
+    world.script(steps(...IMPLEMENTING));
+    await cluster.start();
+
+    await world.until("ready", async () => (await world.admin("GET", "/readyz")).status === 200);
+    const taken = await deliver(world.service().webhook, webhookSecret);
+    expect(taken.status).toBe(202);
+    await world.until(
+      "the session goes on",
+      () => world.matching({ msg: "run ended", outcome: "succeeded", session })[0],
+      90_000,
+    );
+    expect(await world.pulls()).toHaveLength(1);
+    expect(world.matching({ msg: "starting session" })).toHaveLength(1);
+  } finally {
+    await cluster.stop();
+  }
+});
+
+/** A signed delivery that says that issue 1 was looked at. */
+async function deliver(webhook: string, secret: string): Promise<Response> {
+  const body = JSON.stringify({
+    action: "edited",
+    issue: { number: 1 },
+    repository: { full_name: "acme/widgets" },
+    sender: { id: 1, login: "alice" },
+  });
+  return await fetch(webhook, {
+    method: "POST",
+    body,
+    headers: {
+      "content-type": "application/json",
+      "x-forgejo-event-type": "issues",
+      "x-forgejo-delivery": crypto.randomUUID(),
+      "x-forgejo-signature": new Bun.CryptoHasher("sha256", secret).update(body).digest("hex"),
+    },
+  });
+}
 
 function endQuietly(pid: number): void {
   try {

@@ -43,6 +43,7 @@ function start(readSnapshot: RunDependencies["readSnapshot"], stallMinutes = 10)
     },
     readSnapshot,
     now: () => seen.now,
+    pausedByFile: () => false,
     log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
   } as unknown as RunDependencies;
   const policy = policyWith();

@@ -253,7 +253,7 @@ function lifeOf(parts: {
     oneMerge: oneAtATime(),
     newId: () => crypto.randomUUID(),
     newFence: () => "0123456789abcdef",
-    processes: { isAlive: () => false },
+    processes: { identify: () => null, isAlive: () => false, end: async () => undefined },
     secrets: { holds: () => false },
   } satisfies RunDependencies;
   const intake = createIntake({

@@ -138,7 +138,7 @@ export function idleParts(): Pick<
         throw new Error("nothing is run here");
       },
     },
-    processes: { isAlive: () => false },
+    processes: { identify: () => null, isAlive: () => false, end: async () => undefined },
     prompts: () => ({ system: "", texts: new Map() }),
   };
 }

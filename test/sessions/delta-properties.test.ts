@@ -195,8 +195,9 @@ test(`start and delta prompts together tell what a full prompt at the end would 
         prompt();
 
         const full = deltaOf(null, snapshot, reader);
+        const others = full.parts.filter((part) => !isOwnText(part, reader));
         expect(withoutOwnPull(known, snapshot, reader)).toEqual(
-          withoutOwnPull(full.parts.reduce(read, NOTHING), snapshot, reader),
+          withoutOwnPull(others.reduce(read, NOTHING), snapshot, reader),
         );
         expect(full.seen).toEqual(seen);
       },
@@ -221,6 +222,27 @@ test("nothing a stranger wrote is in any part", () => {
       },
     ),
   );
+});
+
+/** A running session knows what it wrote; only a new conversation is told. */
+function isOwnText(part: DeltaPart, { self }: Reader): boolean {
+  if (part.kind === "comment") return part.comment.author.login === self;
+  return part.kind === "review" && part.review.author.login === self;
+}
+
+test("a new conversation is told what the agent asked in an earlier one, a running one is not", () => {
+  const reader: Reader = { self: boss.login, isTrusted: () => true, ownShas: new Set() };
+  const question = comment({ id: 1, author: boss, body: "Which colour?" });
+  const answer = comment({ id: 2, body: "Blue." });
+  const asked = snapshotWith({ comments: [question] });
+  const answered = snapshotWith({ comments: [question, answer] });
+  const told = (parts: readonly DeltaPart[]): readonly string[] =>
+    parts.flatMap((part) => (part.kind === "comment" ? [part.comment.body] : []));
+
+  expect(told(deltaOf(null, answered, reader).parts)).toEqual(["Which colour?", "Blue."]);
+  expect(told(deltaOf(deltaOf(null, asked, reader).seen, answered, reader).parts)).toEqual([
+    "Blue.",
+  ]);
 });
 
 /** An agent is told of edits of its own pull request, but never the whole of what it wrote itself. */

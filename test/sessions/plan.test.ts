@@ -58,6 +58,12 @@ test.each<Case>([
     newest: RESET,
     plan: "start new (reset)",
   },
+  {
+    when: "the session was dropped as unused",
+    session: null,
+    newest: { ...RESET, endedWhy: "retention" },
+    plan: "start new (retention)",
+  },
   { when: "the transcript is gone", hasTranscript: false, plan: "start session-1" },
   {
     when: "a rotated session was handed something but has not begun",

@@ -151,9 +151,11 @@ describe("whose lease ran out", () => {
     expect(left.map(({ run, process }) => [run.id, process])).toEqual([["run-42-dead", process]]);
     expect(await store.runs.unfinished("other")).toEqual([]);
 
-    await store.runs.end(anEnd("run-42-dead"));
+    await store.runs.end(anEnd("run-42-dead", { outcome: "timed_out" }));
     expect(await store.runs.unfinished("dead")).toEqual([]);
-    expect((await store.runs.get("run-42-dead"))?.outcome).toBe("cancelled");
+    expect((await store.runs.get("run-42-dead"))?.outcome).toBe("timed_out");
+    await store.runs.end(anEnd("run-42-dead"));
+    expect((await store.runs.get("run-42-dead"))?.outcome).toBe("timed_out");
   });
 
   test("writes nothing more, whatever it still tries", async () => {
@@ -195,6 +197,25 @@ describe("whose lease ran out", () => {
 
     expect((await store.runs.get("run-42-me"))?.endedAt).toBeNull();
   });
+});
+
+test("a run that was given up after its effect counts as done, whatever its worker says later", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  const claim = await runUnderWay(world, 42, "dead");
+  const key = `acme/widgets#42|${claim.order.fingerprint}|open_pull_request|`;
+  const effect = { run: "run-42-dead", item: itemRef(42), tool: "open_pull_request", at: NOON };
+  const { id } = await store.effects.intend({ key, ...effect, claim });
+  await store.effects.finish(id, { state: "done", ref: 43, text: "open" });
+  world.clock.now += LEASE_MS;
+
+  await store.work.reap(null);
+
+  const outcome = async () => (await store.runs.get("run-42-dead"))?.outcome;
+  expect(await outcome()).toBe("succeeded");
+  await store.runs.end(anEnd("run-42-dead", { outcome: "cancelled" }));
+  expect(await outcome()).toBe("succeeded");
+  expect(await store.runs.unfinished("dead")).toEqual([]);
 });
 
 test("what fails in the middle leaves nothing behind", async () => {

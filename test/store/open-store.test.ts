@@ -155,3 +155,24 @@ test("a claim among ten thousand marked items looks at a few rows only", async (
   ).toContain("item_marked");
   other.close();
 });
+
+test("a lock of another process is waited for without holding anything else of this one", async () => {
+  await using world = await openStoreWorld();
+  using other = new Database(world.path);
+  other.run("begin exclusive");
+  let turns = 0;
+  const turning = setInterval(() => {
+    turns += 1;
+    // A second later, in turns of this process and not by the clock: it must go on meanwhile.
+    if (turns === 50) other.run("rollback");
+  }, 20);
+
+  await Promise.all([
+    world.store.meta.set("one", "1"),
+    world.store.work.mark([issueMark(1)], true),
+  ]);
+  clearInterval(turning);
+
+  expect(turns).toBeGreaterThanOrEqual(50);
+  expect(await world.store.meta.get("one")).toBe("1");
+}, 15_000);

@@ -6,6 +6,7 @@ import {
   aResult,
   claimReconcile,
   claimRun,
+  ENGINE,
   issueMark,
   itemRef,
   markItem,
@@ -302,6 +303,7 @@ test("no item ever has two live leases and no limit is passed, whatever happens 
         check();
       }
     }),
-    { numRuns: 60 },
+    // A world of PostgreSQL is a database that has to be made: a tenth of a second.
+    { numRuns: ENGINE === "postgres" ? 10 : 60 },
   );
-}, 30_000);
+}, 60_000);

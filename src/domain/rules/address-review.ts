@@ -11,7 +11,7 @@ export function addressReview(situation: Situation): Answer {
   const { snapshot, policy } = situation;
   const { pull } = snapshot;
   if (pull === null || pull.state !== "open") return pass();
-  const author = agentOf(pull.author, policy);
+  const author = agentOf(pull.author, situation);
   if (author === undefined || !author.skills.includes("address-review")) return pass();
   const demands = openDemands(author, situation);
   const first = demands[0];
@@ -52,7 +52,7 @@ function openDemands(author: PolicyAgent, situation: Situation): readonly Review
   const seen = consumedBy(author.name, ledger, "workedOn");
   return verdicts(snapshot.pull).filter((review) => {
     if (review.state !== "REQUEST_CHANGES" || seen.has(textId.review(review.id))) return false;
-    const agent = agentOf(review.author, policy);
+    const agent = agentOf(review.author, situation);
     if (agent !== undefined) return agent.name !== author.name && agent.skills.includes("review");
     return isPermitted(review.author, snapshot, policy);
   });

@@ -1,15 +1,16 @@
+import { isEditedSince } from "../asked-text.ts";
 import type { AskedAt } from "../decision.ts";
 import { agentOf, isPermitted } from "../people.ts";
 import type { PolicyAgent } from "../policy.ts";
 import { assignments, type Trigger, triggerFor } from "../trigger.ts";
-import { type Answer, pass, type Situation } from "./row.ts";
+import { type Answer, pass, type Situation, waitForPerson } from "./row.ts";
 
 /** Implement: a permitted person gave an open issue to an agent, and no pull request answers it yet. */
 export function implement(situation: Situation): Answer {
   const { snapshot, policy } = situation;
   if (snapshot.kind !== "issue") return pass();
   const { pull } = snapshot;
-  const ours = pull !== null && agentOf(pull.author, policy) !== undefined;
+  const ours = pull !== null && agentOf(pull.author, situation) !== undefined;
   if (ours && pull.state === "open") return pass();
   const agent = implementer(situation);
   if (agent === null) return pass("no agent that implements has this issue");
@@ -20,6 +21,11 @@ export function implement(situation: Situation): Answer {
   }
   if (ours && pull.endedAt !== null && pull.endedAt > trigger.at) {
     return pass(`pull request #${pull.number} has ended and nobody asked again since`);
+  }
+  if (isEditedSince(situation.askedText ?? null, trigger.id, situation)) {
+    const { login } = snapshot.author;
+    const reason = `${login}, who has no write access, changed the issue after it was given to ${agent.name}; if it is right as it stands now, assign ${agent.login} once more or write "@${agent.login} continue"`;
+    return waitForPerson("implement", { name: "edited", reason }, situation);
   }
   return {
     kind: "order",

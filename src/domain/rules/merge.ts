@@ -12,7 +12,7 @@ export function merge(situation: Situation): Answer {
   const { pull } = snapshot;
   const agent = agentsWith("merge", policy)[0];
   if (pull === null || pull.state !== "open" || agent === undefined) return pass();
-  const ours = agentOf(pull.author, policy) !== undefined;
+  const ours = agentOf(pull.author, situation) !== undefined;
   if (!ours && !askedToMerge(situation)) return pass();
   if (situation.conflicts) return pass("base and head conflict");
   const gate = mergeGate(pull, snapshot, {

@@ -1,7 +1,7 @@
 import { checksOf } from "../checks.ts";
 import { disagreementOf } from "../disagreement.ts";
 import { agentOf, agentsWith, isPermitted } from "../people.ts";
-import type { Policy, PolicyAgent } from "../policy.ts";
+import type { PolicyAgent } from "../policy.ts";
 import { isReviewWithdrawn } from "../review-request.ts";
 import type { Account, Pull } from "../snapshot.ts";
 import { lastReviewOf, verdictOf } from "../verdicts.ts";
@@ -36,7 +36,7 @@ export function review(situation: Situation): Answer {
       reasons.push(hindrance);
       continue;
     }
-    const disagreement = isAgents(request, policy) ? disagreementOf(situation) : null;
+    const disagreement = isAgents(request, situation) ? disagreementOf(situation) : null;
     if (disagreement !== null) {
       return waitForPerson("review", { name: "disagreement", reason: disagreement }, situation);
     }
@@ -60,14 +60,15 @@ export function review(situation: Situation): Answer {
 }
 
 /** Nobody but our own agents, or the policy, wants this review. */
-function isAgents({ person }: Request, policy: Policy): boolean {
-  return person === null || agentOf(person, policy) !== undefined;
+function isAgents({ person }: Request, situation: Situation): boolean {
+  return person === null || agentOf(person, situation) !== undefined;
 }
 
-function hindranceOf(request: Request, pull: Pull, { policy }: Situation): string | null {
+function hindranceOf(request: Request, pull: Pull, situation: Situation): string | null {
+  const { policy } = situation;
   if (pull.draft) return "the pull request is a draft";
   if (!pull.sameRepo) return "the pull request comes from a fork";
-  const byPerson = request.person !== null && agentOf(request.person, policy) === undefined;
+  const byPerson = request.person !== null && agentOf(request.person, situation) === undefined;
   const checks = checksOf(pull, policy.repository.checks);
   if (checks.kind === "failed" && !byPerson) return `checks failed: ${checks.contexts.join(", ")}`;
   return null;
@@ -94,7 +95,7 @@ function requestOf(agent: PolicyAgent, pull: Pull, situation: Situation): Reques
       (last === undefined || row.id > last.id),
   );
   if (last !== undefined && act.at <= last.submittedAt && !pending) return null;
-  const byAgent = agentOf(act.actor, policy) !== undefined;
+  const byAgent = agentOf(act.actor, situation) !== undefined;
   if (!byAgent && !isPermitted(act.actor, snapshot, policy)) return null;
   return {
     id: `act:${act.id}`,
@@ -103,10 +104,10 @@ function requestOf(agent: PolicyAgent, pull: Pull, situation: Situation): Reques
   };
 }
 
-function policyOf(agent: PolicyAgent, pull: Pull, { policy }: Situation): Request | null {
-  const { repository } = policy;
+function policyOf(agent: PolicyAgent, pull: Pull, situation: Situation): Request | null {
+  const { repository } = situation.policy;
   if (repository.autonomy === "propose" || repository.review === "requested") return null;
-  const ofAgent = agentOf(pull.author, policy) !== undefined;
+  const ofAgent = agentOf(pull.author, situation) !== undefined;
   if (!ofAgent && repository.review !== "all") return null;
   const verdict = verdictOf(agent, pull);
   if (verdict !== undefined && verdict.commitId === pull.headSha) return null;

@@ -1,3 +1,4 @@
+import type { AskedText } from "../asked-text.ts";
 import type { Change } from "../change.ts";
 import type { Decision, RunOrder } from "../decision.ts";
 import type { Changes } from "../disagreement.ts";
@@ -16,6 +17,8 @@ export interface Situation {
   readonly changes?: Changes;
   /** What the branch of the open pull request changes against its base; null or absent: unknown. */
   readonly branchChange?: Change | null;
+  /** What the issue said when the act that gives it was first seen; null or absent: not known. */
+  readonly askedText?: AskedText | null;
   readonly now: number;
 }
 

@@ -45,10 +45,11 @@ function isAddressee(agent: PolicyAgent, body: string, { snapshot, policy }: Sit
   return isAssigned(agent, snapshot);
 }
 
-function activeAuthor({ snapshot, policy }: Situation): PolicyAgent | null {
+function activeAuthor(situation: Situation): PolicyAgent | null {
+  const { snapshot, policy } = situation;
   const { pull } = snapshot;
   if (pull === null || pull.state !== "open") return null;
-  const author = agentOf(pull.author, policy);
+  const author = agentOf(pull.author, situation);
   return author !== undefined && stillHasWork(author, snapshot, policy) ? author : null;
 }
 

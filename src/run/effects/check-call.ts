@@ -63,7 +63,10 @@ function refuse(
   reason: keyof typeof WHY,
 ): { readonly refused: string } {
   const { repo, number } = item;
-  audit.append("tool_denied", { repo, number, agent: agent.name, run, tool, reason });
+  const who = { repo, number, agent: agent.name, run, tool };
+  // Every secret has its line; of the others the audit keeps one per tool and minute.
+  if (reason === "secret") audit.append("secret_refused", who);
+  else audit.append("tool_denied", { ...who, reason });
   log.warn("effect refused", { effect: tool, reason });
   return { refused: WHY[reason] };
 }

@@ -108,7 +108,7 @@ function objectionTo(context: EffectContext, work: OutgoingWork): string | null 
   if (context.secrets.holds(work.text)) {
     const { repo, number } = item;
     const who = { repo, number, agent: agent.name, run };
-    audit.append("tool_denied", { ...who, tool: "push", reason: "secret" });
+    audit.append("secret_refused", { ...who, tool: "push" });
     return "A commit holds a secret of this service, in its patch, its message or its author. It is not pushed: make your commits anew without it.";
   }
   const closed = work.messages.flatMap((message) => closedByWords(message, item.number));

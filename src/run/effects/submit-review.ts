@@ -24,7 +24,7 @@ export async function submitReview(
   if (pull === null || headSha === null) {
     return { ok: false, text: "There is no pull request to review." };
   }
-  const ofAgent = agentOf(pull.author, context.policy) !== undefined;
+  const ofAgent = agentOf(pull.author, context) !== undefined;
   if (ofAgent && input.verdict === "comment") {
     return { ok: false, text: "This pull request needs a verdict: approve or request_changes." };
   }
