@@ -139,7 +139,10 @@ function checkAnyone(
 ): void {
   const key = formatKey([...path, "dangerously_allow_anyone"]);
   if (entry.may_trigger !== "write") {
-    refuse([...path, "may_trigger"], "leave it out, or dangerously_allow_anyone: only one can hold");
+    refuse(
+      [...path, "may_trigger"],
+      "leave it out, or dangerously_allow_anyone: only one can hold",
+    );
   }
   notices.push({
     key,

@@ -7,6 +7,7 @@ import {
   httpUrl,
   line,
   listen,
+  login,
   path,
   secret,
   usd,

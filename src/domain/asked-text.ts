@@ -36,7 +36,9 @@ export function readAskedText(kept: string | null): AskedText | null {
 /** Whether somebody without write access can change what the issue says. */
 export function isOutsidersText(snapshot: Snapshot, policy: Policy): boolean {
   const { author } = snapshot;
-  return agentOf(author, { snapshot, policy }) === undefined && !isInsider(author, snapshot, policy);
+  return (
+    agentOf(author, { snapshot, policy }) === undefined && !isInsider(author, snapshot, policy)
+  );
 }
 
 /**

@@ -66,8 +66,7 @@ export function decide(state: {
     }
     const wanted = answer.kind === "order" ? settle(answer.order, situation) : answer.decision;
     // Last of all: what would not be run anyway need not be refused.
-    const settled =
-      wanted.kind === "run" ? (forbidden(wanted.order, situation) ?? wanted) : wanted;
+    const settled = wanted.kind === "run" ? (forbidden(wanted.order, situation) ?? wanted) : wanted;
     if (settled.kind === "run" || settled.kind === "refuse") return settled;
     if (settled.kind === "park") parked ??= settled;
     else if (settled.kind === "nothing") {

@@ -1,7 +1,7 @@
 import { type Backoff, backoffMs } from "./backoff.ts";
 
 /** What can be out of reach for everybody, and not because of any work item. */
-export type GateKind = "model" | "forge" | "sandbox" | "disk";
+type GateKind = "model" | "forge" | "sandbox" | "disk";
 
 /** Why a gate is closed. */
 export type GateReason =
@@ -66,7 +66,7 @@ export function passName(claim: {
 }
 
 /** What a gate's name stands for: the part before the colon. */
-export function gateKind(name: string): GateKind {
+function gateKind(name: string): GateKind {
   const kind = name.split(":")[0];
   return kind === "forge" || kind === "sandbox" || kind === "disk" ? kind : "model";
 }

@@ -57,7 +57,9 @@ export function mergeGate(
     return closed("checks_failed", `checks failed: ${checks.contexts.join(", ")}`);
   }
   const approvals = approvalsOf(pull, snapshot);
-  const people = approvals.filter((review) => agentOf(review.author, { snapshot, policy }) === undefined);
+  const people = approvals.filter(
+    (review) => agentOf(review.author, { snapshot, policy }) === undefined,
+  );
   if (approvals.length < repository.approvals.any) {
     return closed(
       "approvals",

@@ -10,9 +10,13 @@ export function isReviewWithdrawn(login: string, snapshot: Snapshot, policy: Pol
   const wanted = login.toLowerCase();
   const last = snapshot.acts.findLast(
     ({ kind, subject, actor }) =>
-      (agentOf(actor, { snapshot, policy }) !== undefined || isPermitted(actor, snapshot, policy)) &&
+      (agentOf(actor, { snapshot, policy }) !== undefined ||
+        isPermitted(actor, snapshot, policy)) &&
       (kind === "review_requested" || kind === "review_request_removed") &&
       subject?.login.toLowerCase() === wanted,
   );
-  return last?.kind === "review_request_removed" && agentOf(last.actor, { snapshot, policy }) === undefined;
+  return (
+    last?.kind === "review_request_removed" &&
+    agentOf(last.actor, { snapshot, policy }) === undefined
+  );
 }

@@ -5,6 +5,7 @@ import { type CloneState, GitFailure } from "../ports/git.ts";
 import { findClone } from "./find-clone.ts";
 import { checkRun, clonePath } from "./names.ts";
 import type { Place } from "./place.ts";
+import { isReadOnly } from "./read-only.ts";
 import { branchSha, isAncestor } from "./refs.ts";
 import { takeCommits } from "./take-commits.ts";
 
@@ -35,7 +36,7 @@ export async function inspect(place: Place, clone: CloneOf, base: string): Promi
  */
 export async function keep(place: Place, clone: CloneOf, run: string): Promise<string | null> {
   const root = await findClone(place.workRoot, clonePath(place.workRoot, clone.item, clone.agent));
-  if (root === null) return null;
+  if (root === null || (await isReadOnly(place, clone))) return null;
   const ref = `refs/claude-hooks/${checkRun(run)}`;
   const { git, cacheScratch: scratch } = place;
   await place.cache.recent(clone.item.repo, Number.POSITIVE_INFINITY);
@@ -56,6 +57,9 @@ export async function cloneRoot(place: Place, { item, agent }: CloneOf): Promise
 
 /** Brings HEAD of the clone into the cache and names it; no ref stays. @throws GitFailure */
 export async function takeHead(place: Place, clone: CloneOf, root: string): Promise<string> {
+  if (await isReadOnly(place, clone)) {
+    throw new GitFailure("broken", `nothing is taken out of ${root}: it was made to be read only`);
+  }
   const { git, cacheScratch: scratch } = place;
   const ref = `refs/incoming/${clone.agent}-${clone.item.number}`;
   const head = await place.cache.exclusive(clone.item.repo, async (cache) => {

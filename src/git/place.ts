@@ -24,6 +24,14 @@ export function preparedRef(agent: string, number: number): string {
   return `refs/prepared/${agent}/${number}`;
 }
 
+/**
+ * Ref of the cache that says that a clone was made to be read only: nothing is ever taken out of it,
+ * and it is thrown away before it is made anew.
+ */
+export function readOnlyRef(agent: string, number: number): string {
+  return `refs/read-only/${agent}/${number}`;
+}
+
 /** Under which name the commits of a clone are kept that was removed to make room. */
 export function removedRun(agent: string, number: number): string {
   return `removed-${agent}-${number}`;

@@ -6,7 +6,8 @@ import { isRealDirectory } from "./clone-files.ts";
 import { findClone } from "./find-clone.ts";
 import { checkBranch, checkRun, checkSha, clonePath } from "./names.ts";
 import { type Place, preparedRef, removedRun } from "./place.ts";
-import { keepIndex, restoreIndex } from "./prepared-index.ts";
+import { dropIndex, keepIndex, restoreIndex } from "./prepared-index.ts";
+import { isReadOnly, markReadOnly, unmarkReadOnly } from "./read-only.ts";
 import { branchSha, ensureCommit, isAncestor } from "./refs.ts";
 import { isCorrupt, type RunGit } from "./run-git.ts";
 import { takeCommits } from "./take-commits.ts";
@@ -30,12 +31,14 @@ export async function prepare(place: Place, order: WorkspaceOrder): Promise<Work
   const remoteSha = await branchSha(place.git, cache, order.branch);
   if (order.at !== null) await ensureCommit(place, order.item.repo, order.at);
   const headSha = order.at ?? remoteSha ?? baseSha;
-  const found = await findClone(place.workRoot, path);
+  const found = await foundFor(place, order, path);
   const known = [remoteSha, baseSha];
   const kept =
     found === null
       ? await keptAtRemoval(place, order, known)
       : await keepLocal(place, order, found, known);
+  // Before it is there: a clone of a run that only reads is never taken for another one.
+  if (order.at !== null) await markReadOnly(place, order, headSha);
   const made = await withSoundCache(place, order.item.repo, () =>
     buildClone(place, order, { path, found, headSha }),
   );
@@ -43,7 +46,21 @@ export async function prepare(place: Place, order: WorkspaceOrder): Promise<Work
     args: ["update-ref", preparedRef(order.agent, order.item.number), headSha],
     cwd: cache,
   });
+  if (order.at === null) await unmarkReadOnly(place, order);
   return { ...made, headSha, baseSha, remoteSha, kept };
+}
+
+/** The clone to go on with; one that was made to be read only is thrown away unread. */
+async function foundFor(
+  place: Place,
+  { item, agent }: WorkspaceOrder,
+  path: string,
+): Promise<string | null> {
+  const found = await findClone(place.workRoot, path);
+  if (found === null || !(await isReadOnly(place, { item, agent }))) return found;
+  await place.workScratch.discard(found);
+  await dropIndex(place.cache.path(item.repo), `${agent}-${item.number}`);
+  return null;
 }
 
 /** What was kept of a clone that was removed to make room, if no remote has it by now. */

@@ -1,7 +1,10 @@
+import { setTimeout as wait } from "node:timers/promises";
 import type { Config } from "../config/config.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import type { Log } from "../ports/observe.ts";
 import type { Administrators } from "../work/administrators.ts";
+
+const BETWEEN_MS = 1_000;
 
 /**
  * Asks once, at the start, for every repository that is named in full; those of an `owner/*` are
@@ -9,10 +12,16 @@ import type { Administrators } from "../work/administrators.ts";
  */
 export async function askAdministrators(
   config: Config,
-  parts: { readonly administrators: Administrators; readonly log: Log; readonly signal: AbortSignal },
+  parts: {
+    readonly administrators: Administrators;
+    readonly log: Log;
+    readonly signal: AbortSignal;
+  },
 ): Promise<void> {
   const named = config.repositories.filter(({ pattern }) => !pattern.endsWith("/*"));
-  for (const { pattern } of named) {
+  for (const [index, { pattern }] of named.entries()) {
+    // Its calls must not stand in the way of work.
+    if (index > 0) await pauseFor(BETWEEN_MS, parts.signal);
     if (parts.signal.aborted) return;
     try {
       await parts.administrators.of(pattern);
@@ -25,4 +34,10 @@ export async function askAdministrators(
       return;
     }
   }
+}
+
+async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
+  await wait(ms, undefined, { signal }).catch((error: unknown) => {
+    if (!signal.aborted) throw error;
+  });
 }

@@ -98,9 +98,7 @@ function isTrusted(
   { snapshot, settings }: Pick<Frame, "snapshot" | "settings">,
 ): boolean {
   const { policy } = settings;
-  return (
-    agentOf(author, { snapshot, policy }) !== undefined || isInsider(author, snapshot, policy)
-  );
+  return agentOf(author, { snapshot, policy }) !== undefined || isInsider(author, snapshot, policy);
 }
 
 /** The repository's own prompt file on its base branch wins over the installation's. Throws GitFailure. */

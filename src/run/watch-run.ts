@@ -59,7 +59,7 @@ export function watchRun(
   let lookedAt = 0;
   let isLooking = false;
   let openCalls = 0;
-  let endingSince: number | null = null;
+  let patience: ReturnType<typeof setTimeout> | undefined;
   // The claim that gave the lease was made before; preparing has not begun.
   let heldUntil = performance.now() + LEASE_MS;
   const holdsLease = (): boolean => performance.now() < heldUntil - LEASE_SPARE_MS;
@@ -69,6 +69,8 @@ export function watchRun(
     if (!holdsLease()) halt("cancelled", "the lease could not be renewed");
   }, BEAT_MS);
   haltForFile();
+  frame.ending.addEventListener("abort", soonForEnding, { once: true });
+  if (frame.ending.aborted) soonForEnding();
   const loop = watch();
 
   return {
@@ -88,6 +90,8 @@ export function watchRun(
     end: async () => {
       ended.abort();
       clearInterval(fileWatch);
+      clearTimeout(patience);
+      frame.ending.removeEventListener("abort", soonForEnding);
       await loop;
     },
   };
@@ -101,6 +105,12 @@ export function watchRun(
 
   function haltForFile(): void {
     if (deps.pausedByFile()) halt("cancelled", "paused");
+  }
+
+  /** At once between two tool calls; in the middle of one there is a moment to end it. */
+  function soonForEnding(): void {
+    if (openCalls === 0) haltForEnding();
+    else patience = setTimeout(haltForEnding, SAFE_POINT_MS);
   }
 
   function haltForEnding(): void {
@@ -120,10 +130,6 @@ export function watchRun(
 
   async function beat(): Promise<void> {
     const now = deps.now();
-    if (frame.ending.aborted) {
-      endingSince ??= now;
-      if (openCalls === 0 || now - endingSince >= SAFE_POINT_MS) return haltForEnding();
-    }
     const asked = performance.now();
     const { held: isOurs, mark } = await deps.store.work.heartbeat(claim, LEASE_MS);
     if (!isOurs) {

@@ -51,7 +51,9 @@ export function createAdministrators(parts: {
       return names;
     },
     known: () =>
-      [...kept].flatMap(([repo, { names }]) => names.map((agent): Administrator => ({ repo, agent }))),
+      [...kept].flatMap(([repo, { names }]) =>
+        names.map((agent): Administrator => ({ repo, agent })),
+      ),
   };
 
   async function asked(agent: string, repo: string): Promise<boolean> {

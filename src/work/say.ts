@@ -136,7 +136,8 @@ export async function sayGate(
 
 /** The agent that has the work: author of the pull request, else the first assigned, else the first configured. */
 function speakerFor(snapshot: Snapshot, policy: Policy): string | null {
-  const author = snapshot.pull === null ? undefined : agentOf(snapshot.pull.author, { snapshot, policy });
+  const author =
+    snapshot.pull === null ? undefined : agentOf(snapshot.pull.author, { snapshot, policy });
   const assigned = snapshot.assignees.map((account) => agentOf(account, { snapshot, policy }));
   const speaker = author ?? assigned.find((agent) => agent !== undefined) ?? policy.agents[0];
   return speaker?.name ?? null;

@@ -555,7 +555,7 @@ describe("review", () => {
         acts: requested,
         assignees: [],
       },
-      says: "nothing: the pull request comes from a fork",
+      says: "refuse reviewer: This pull request comes from a fork: agents do not open what strangers wrote. A person can push it to a branch of this repository after looking at it.",
     },
     {
       when: "checks failed",

@@ -3,7 +3,7 @@ import { use } from "../../demo/model/conversation.ts";
 import type { Step } from "../../demo/model/endpoint.ts";
 import { REPO } from "../../demo/scenario/widgets.ts";
 import { IMPLEMENTING, steps } from "../support/model-steps.ts";
-import { isRunning, treeOf } from "../support/process-tree.ts";
+import { commandsOf, isRunning, treeOf } from "../support/process-tree.ts";
 import { type ServiceWorld, serviceWorld } from "../support/service-world.ts";
 
 /** An operator's word is effective within this time, the processes of the run included. */
@@ -181,8 +181,11 @@ describe("draining", () => {
 
   test("waits for the end of a tool call that ends soon, so that its result is kept", async () => {
     await using world = await serviceWorld(ALONE);
-    const gate = use("Bash", { command: "sleep 0.7; echo the-call-has-ended" });
-    await busy(world, gate);
+    const gate = use("Bash", { command: "sleep 0.4; echo the-call-has-ended" });
+    const { pids } = await busy(world, gate);
+    await world.until("the tool is at work", async () =>
+      (await commandsOf(await treeOf(pids[0] ?? 0))).includes("sleep 0.4"),
+    );
     expect((await world.admin("POST", "/api/v1/drain", {})).json).toEqual({
       draining: true,
       active: 0,
@@ -194,8 +197,8 @@ describe("draining", () => {
     expect((await world.cli("resume")).code).toBe(0);
     await world.line({ msg: "run ended", outcome: "succeeded" });
     const next = world.requests()[asked]?.raw ?? "";
-    expect(next).toContain('"the-call-has-ended');
-    expect(next).not.toContain("interrupted by user for tool use");
+    expect(next.includes('"the-call-has-ended')).toBe(true);
+    expect(next.includes("interrupted by user for tool use")).toBe(false);
   }, 60_000);
 });
 

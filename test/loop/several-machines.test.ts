@@ -11,34 +11,55 @@ import { type ServiceWorld, serviceWorld } from "../support/service-world.ts";
 
 setDefaultTimeout(120_000);
 
+const KILLS = 6;
+
 interface Pair extends AsyncDisposable {
   readonly world: ServiceWorld;
   readonly database: string;
   readonly second: RunningService;
-  /** Lines of the second service. */
+  /** Lines of the second service, of all its lives. */
   readonly lines: readonly LogLine[];
+  /** SIGKILL for one of them, and its next life on the same state directory. */
+  restart(which: "first" | "second"): Promise<void>;
 }
 
 /** Two services, each with its own state directory and hook, on one database. */
-async function twoServices(): Promise<Pair> {
+async function twoServices(sweepSeconds = 60): Promise<Pair> {
   const database = await (await sharedCluster()).createDatabase();
   const more = `database: ${database}`;
-  const world = await serviceWorld({ more, repository: { review: "requested" } });
+  const world = await serviceWorld({ more, sweepSeconds, repository: { review: "requested" } });
   const lines: LogLine[] = [];
   const dir = join(world.dir, "second");
   await mkdir(dir);
   const options = world.world.serviceOptions;
-  const second = await startService({
-    ...options,
-    dir,
-    onLog: (line) => {
-      lines.push(line);
-      if (process.env["LOOP_LOG"] === "1") console.error("second", JSON.stringify(line));
-    },
-  });
-  await createHook(world.api, second.webhook, options.webhookSecret);
+  const start = async (): Promise<RunningService> => {
+    const started = await startService({
+      ...options,
+      dir,
+      onLog: (line) => {
+        lines.push(line);
+        if (process.env["LOOP_LOG"] === "1") console.error("second", JSON.stringify(line));
+      },
+    });
+    await createHook(world.api, started.webhook, options.webhookSecret);
+    return started;
+  };
+  let second = await start();
   return {
-    ...{ world, database, second, lines },
+    ...{ world, database, lines },
+    get second() {
+      return second;
+    },
+    async restart(which) {
+      if (which === "first") {
+        await world.kill();
+        // Takes the hook of the second away, too: what that one misses comes by a sweep.
+        return await world.startAgain();
+      }
+      endQuietly(second.pid);
+      await second.exited;
+      second = await start();
+    },
     async [Symbol.asyncDispose]() {
       await second.stop();
       await world[Symbol.asyncDispose]();
@@ -124,6 +145,55 @@ test("an item whose worker was killed goes on elsewhere, in the same session", a
     { outcome: "succeeded", session, resumed: true },
   ]);
 });
+
+test("both killed in turn, while they work and more comes, lose nothing and do nothing twice", async () => {
+  await using pair = await twoServices(2);
+  const { world, lines } = pair;
+  world.script(steps(...IMPLEMENTING));
+  const begun = () => [...world.lines, ...lines].filter(({ msg }) => msg === "cli started").length;
+  let issues = 0;
+
+  for (let kill = 0; kill < KILLS; kill += 1) {
+    const before = begun();
+    await world.issue();
+    await world.issue();
+    issues += 2;
+    await world.until("an agent at work", () => begun() > before, 30_000);
+    await pair.restart(kill % 2 === 0 ? "first" : "second");
+  }
+  await world.until(
+    "a pull request for each",
+    async () => (await world.pulls()).length >= issues,
+    120_000,
+  );
+  const name = new URL(pair.database).pathname.slice(1);
+  const rows = async (sql: string) => await (await sharedCluster()).run(sql, name);
+  await world.until(
+    "nothing is under way",
+    async () => {
+      const open = await rows(
+        `select 1 from run where ended_at is null union all select 1 from item
+         where lease_until is not null or order_seq is not null or mark > settled`,
+      );
+      return open.length === 0;
+    },
+    60_000,
+  );
+
+  const heads = (await world.pulls()).map(({ head }) => head.ref);
+  expect(heads.toSorted()).toEqual([...new Set(heads)].toSorted());
+  expect(heads).toHaveLength(issues);
+  const done = await rows(`select number, fingerprint from run where outcome = 'succeeded'`);
+  expect(done).toHaveLength(issues);
+  expect(new Set(done.map(({ number }) => number)).size).toBe(issues);
+  const accepted = [...world.lines, ...lines].filter(
+    ({ msg, status }) => msg === "delivery" && status === "accepted",
+  );
+  const kept = new Set((await rows("select id from delivery")).map(({ id }) => id));
+  expect(accepted.filter(({ delivery }) => !kept.has(delivery))).toEqual([]);
+  expect(accepted.length).toBeGreaterThan(issues);
+  expect(await rows("select 1 from effect where state = 'intent'")).toEqual([]);
+}, 300_000);
 
 test("while the database is away deliveries are sent away and no run goes on unwatched; afterwards all goes on", async () => {
   const cluster = await startPostgresCluster({ fsync: true });

@@ -7,7 +7,7 @@ import { commit, sh } from "../git/workbench.ts";
 
 export const SECRET = "schedule-secret";
 export const AGENTS = ["boss", "reviewer", "code-lead"] as const;
-export type Login = "alice" | (typeof AGENTS)[number];
+type Login = "alice" | (typeof AGENTS)[number];
 
 /** A webhook as the forge sent it; whether and when it arrives is the schedule's business. */
 export interface Sent {

@@ -50,7 +50,9 @@ function outsiderIn(order: RunOrder, situation: Situation): string | null {
     order.asked?.person,
     snapshot.pull?.author,
   ];
-  const outsider = accounts.find((account) => account !== undefined && !isWriter(account, snapshot));
+  const outsider = accounts.find(
+    (account) => account !== undefined && !isWriter(account, snapshot),
+  );
   if (outsider !== undefined) return outsider.login;
   return ledger.tainted ? "an earlier session has read some" : null;
 }

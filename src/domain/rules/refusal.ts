@@ -46,8 +46,14 @@ function forkRefusal({ snapshot, policy, ledger }: Situation): Decision | null {
     if (request === undefined || isReviewWithdrawn(agent.login, snapshot, policy)) continue;
     const { repo, number } = snapshot.item;
     const fingerprint = `${repo}#${number}|${agent.name}/refuse/act:${request.id}`;
-    if (ledger.effects.some(({ key, state }) => key === fingerprint && state !== "intent")) continue;
-    const asked = { person: request.actor, on: "issue", number: pull.number, comment: null } as const;
+    if (ledger.effects.some(({ key, state }) => key === fingerprint && state !== "intent"))
+      continue;
+    const asked = {
+      person: request.actor,
+      on: "issue",
+      number: pull.number,
+      comment: null,
+    } as const;
     const reason =
       "This pull request comes from a fork: agents do not open what strangers wrote. A person can push it to a branch of this repository after looking at it.";
     return { kind: "refuse", agent: agent.name, reason, fingerprint, asked };

@@ -1,0 +1,80 @@
+import { expect, test } from "bun:test";
+import { type ChaosOptions, playChaos } from "./chaos.ts";
+import type { Counters } from "./count.ts";
+
+const CLEAN: Counters = {
+  lost: 0,
+  acceptedTwice: 0,
+  neverStarted: 0,
+  ranTwice: 0,
+  overlapped: 0,
+  pullsTooMany: 0,
+  doubled: 0,
+};
+/** Another one each day, and told with a failure: `script/chaos --seed`. */
+const SEED = Math.floor(Date.now() / 86_400_000);
+
+test("20 kills -9 of the service, of the service with its agents and of agents alone lose nothing and do nothing twice; nor do two of each with the real CLI", async () => {
+  const { counters, unfinished, figures } = await playChaos({
+    seed: SEED,
+    kills: 20,
+    realKills: 2,
+    issues: 8,
+  });
+
+  expect({ seed: SEED, ...counters, unfinished }).toEqual({ seed: SEED, ...CLEAN, unfinished: [] });
+  expect(figures["kills of service"]).toBeGreaterThanOrEqual(22);
+  expect(figures["kills of both"]).toBeGreaterThanOrEqual(22);
+  expect(figures["kills of agents"]).toBeGreaterThanOrEqual(22);
+  expect(figures["with agents alive"]).toBeGreaterThan(5);
+  expect(figures["runs"]).toBeGreaterThan(20);
+  console.log(figures);
+}, 600_000);
+
+const SHORT = { seed: 6, realKills: 0, mayClose: false } as const;
+const DEAF = { sandbox: "none", deaf: true, kinds: ["service"], moment: "working" } as const;
+const BITES: readonly (readonly [
+  string,
+  keyof Counters,
+  Omit<ChaosOptions, keyof typeof SHORT>,
+])[] = [
+  [
+    "acknowledging before it is durable",
+    "lost",
+    { weakness: "durability", kills: 4, issues: 1, kinds: ["service"], moment: "accepted" },
+  ],
+  [
+    "without knowing the deliveries it had",
+    "acceptedTwice",
+    { weakness: "deduplication", kills: 1, issues: 1, kinds: ["service"] },
+  ],
+  [
+    "forgetting its orders",
+    "neverStarted",
+    { weakness: "order", kills: 1, issues: 2, kinds: ["service"] },
+  ],
+  ["without its ledger", "ranTwice", { weakness: "ledger", kills: 2, issues: 3 }],
+  ["without the fence", "overlapped", { weakness: "fence", kills: 4, issues: 1, ...DEAF }],
+  [
+    "without looking for its effects",
+    "doubled",
+    { weakness: "look-up", kills: 4, issues: 1, kinds: ["both"], moment: "on record" },
+  ],
+];
+
+test.each(BITES)(
+  "the same chaos with a service %s is counted under %s",
+  async (_what, counter, options) => {
+    const { counters } = await playChaos({ ...SHORT, ...options, stopAt: counter });
+
+    expect(counters[counter]).toBeGreaterThan(0);
+  },
+  180_000,
+);
+
+test("without a sandbox agents that do not hear SIGTERM outlive the service, and are ended before anything runs", async () => {
+  const options = { kills: 4, issues: 4, ...DEAF };
+  const { counters } = await playChaos({ ...SHORT, ...options });
+
+  expect(counters).toEqual(CLEAN);
+}, 240_000);

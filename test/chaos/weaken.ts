@@ -1,0 +1,104 @@
+import { randomUUID } from "node:crypto";
+import type { Replaced } from "../../src/main/replaced.ts";
+import type { EffectStore, Store } from "../../src/ports/store.ts";
+
+/** One defence taken away, and the counter that then must speak. */
+const WEAKNESSES = {
+  /** A delivery is acknowledged before it is durable. */
+  durability: (): Replaced => ({ store: acknowledgesEarly }),
+  /** A known delivery id is taken as a new one. */
+  deduplication: (): Replaced => ({ store: knowsNoDelivery }),
+  /** At boot no process of an earlier life is found. */
+  fence: (): Replaced => ({
+    processes: (processes) => ({ ...processes, isAlive: () => false, end: async () => undefined }),
+  }),
+  /** What runs and effects there were is not known when deciding. */
+  ledger: (): Replaced => ({ store: remembersNothing }),
+  /** Neither the record of an effect nor the effect on the forge is found again. */
+  "look-up": (): Replaced => ({
+    store: (store) => ({ ...store, effects: findsNoEffect(store.effects) }),
+    forge: (forge) => ({
+      ...forge,
+      reader: { ...forge.reader, comments: async () => [] },
+      actor: (agent) => ({ ...forge.actor(agent), reviews: async () => [] }),
+    }),
+  }),
+  /** An order is decided and then forgotten. */
+  order: (): Replaced => ({ store: forgetsOrders }),
+} as const;
+
+export type Weakness = keyof typeof WEAKNESSES;
+
+export function isWeakness(name: string): name is Weakness {
+  return Object.hasOwn(WEAKNESSES, name);
+}
+
+export function weaken(weakness: Weakness): Replaced {
+  return WEAKNESSES[weakness]();
+}
+
+const EARLY_MS = 300;
+
+function acknowledgesEarly(store: Store): Store {
+  return {
+    ...store,
+    deliveries: {
+      ...store.deliveries,
+      record: async (delivery, marks) => {
+        setTimeout(() => void store.deliveries.record(delivery, marks), EARLY_MS);
+        return await Promise.resolve("accepted");
+      },
+    },
+  };
+}
+
+function knowsNoDelivery(store: Store): Store {
+  const known = new Set<string>();
+  return {
+    ...store,
+    deliveries: {
+      ...store.deliveries,
+      record: async (delivery, marks) => {
+        const isKnown = known.has(delivery.id);
+        known.add(delivery.id);
+        const id = isKnown ? `${delivery.id}-${randomUUID()}` : delivery.id;
+        // Neither the id nor the body may give it away.
+        const bodySha256 = isKnown ? id : delivery.bodySha256;
+        return await store.deliveries.record({ ...delivery, id, bodySha256 }, marks);
+      },
+    },
+  };
+}
+
+function remembersNothing(store: Store): Store {
+  return {
+    ...store,
+    ledger: {
+      ...store.ledger,
+      read: async (item) => ({ ...(await store.ledger.read(item)), runs: [], effects: [] }),
+    },
+  };
+}
+
+function findsNoEffect(effects: EffectStore): EffectStore {
+  return {
+    ...effects,
+    intend: async (effect) =>
+      await effects.intend({ ...effect, key: `${effect.key}#${randomUUID()}` }),
+    openIntents: async () => [],
+  };
+}
+
+function forgetsOrders(store: Store): Store {
+  return {
+    ...store,
+    work: {
+      ...store.work,
+      settleReconcile: async (claim, result) =>
+        await store.work.settleReconcile(
+          claim,
+          claim.item.number % 2 === 0 ? { ...result, order: null } : result,
+        ),
+    },
+  };
+}
