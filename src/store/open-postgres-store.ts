@@ -6,6 +6,7 @@ import { openDatabaseClock } from "./database-clock.ts";
 import { assembleStore } from "./open-store.ts";
 import { postgresDialect } from "./postgres-dialect.ts";
 import { connectionConfig, openPostgresPool } from "./postgres-pool.ts";
+import { openRefusal } from "./postgres-refusal.ts";
 import { openPostgresWake } from "./postgres-wake.ts";
 import { preparePostgres } from "./prepare-postgres.ts";
 import { createSharedSessionLines } from "./shared-session-lines.ts";
@@ -33,10 +34,12 @@ export async function openPostgresStore(options: {
   await preparePostgres(address);
   const pool = openPostgresPool({ address, statementMs: STATEMENT_MS_MAX, onLost });
   const db = new Kysely<Tables>({ dialect: postgresDialect(pool) });
-  const clock = await openDatabaseClock({
-    ask: () => readTime(db),
-    onFailed: onLost,
-  });
+  const clock = await openDatabaseClock({ ask: () => readTime(db), onFailed: onLost }).catch(
+    async (error: unknown) => {
+      await db.destroy();
+      throw openRefusal(address, error);
+    },
+  );
   const wake = openPostgresWake({
     config: connectionConfig(address),
     self,

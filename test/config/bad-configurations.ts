@@ -438,6 +438,22 @@ const TABLE: readonly (readonly [string, string, unknown, string, string, string
     "a list of at least one login",
   ],
   [
+    "everybody by a star",
+    "repositories.0.may_trigger",
+    ["*"],
+    "repositories[0].may_trigger[0]",
+    '"*"',
+    "there are no wildcards: dangerously_allow_anyone",
+  ],
+  [
+    "bots by a star",
+    "repositories.0.may_trigger",
+    ["alice", "*[bot]"],
+    "repositories[0].may_trigger[1]",
+    '"*[bot]"',
+    "there are no wildcards",
+  ],
+  [
     "a negative approval",
     "repositories.0.approvals",
     { any: -1 },

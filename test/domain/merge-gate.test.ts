@@ -219,3 +219,81 @@ test("whatever the reviews, an open gate has an approval of exactly this head by
     { numRuns: 500 },
   );
 });
+
+/** Every value of every thing that may close the gate. */
+const STATES = {
+  official: [true, false],
+  stale: [false, true],
+  dismissed: [false, true],
+  by: [alice, reviewer, boss, mallory],
+  of: [HEAD, HEAD2],
+  base: ["main", "dev"],
+  check: ["success", "failure", "pending", "missing"],
+  tainted: [false, true],
+  isProtected: [false, true],
+  ended: ["open", "closed", "merged"],
+  objection: ["none", "writer", "stranger"],
+} as const;
+
+type State = { -readonly [K in keyof typeof STATES]: (typeof STATES)[K][number] };
+
+function everyState(): State[] {
+  return Object.entries(STATES).reduce<Record<string, unknown>[]>(
+    (all, [name, values]) => all.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
+    [{}],
+  ) as State[];
+}
+
+function gateOf(one: State, unprotected = false) {
+  const { official, stale, dismissed } = one;
+  const approval = review({ official, stale, dismissed, author: one.by, commitId: one.of });
+  const objector = { id: 77, login: "carol" };
+  const objection = review({
+    id: 990,
+    state: "REQUEST_CHANGES",
+    author: one.objection === "writer" ? objector : { id: 78, login: "mallory2" },
+  });
+  const state = one.check === "missing" ? null : one.check;
+  const pull = pullWith({
+    reviews: one.objection === "none" ? [approval] : [approval, objection],
+    checks: state === null ? [] : [check({ state })],
+    baseBranch: one.base,
+    state: one.ended === "open" ? "open" : "closed",
+    merged: one.ended === "merged",
+    changedPaths: one.isProtected ? ["src/a.ts", ".forgejo/workflows/ci.yaml"] : ["src/a.ts"],
+  });
+  const snapshot = snapshotWith({ writers: [alice, boss, reviewer, lead, objector] });
+  const policy = policyWith({ checks: "all", ...(unprotected ? { protectedPaths: [] } : {}) });
+  return mergeGate(pull, snapshot, { policy, tainted: one.tainted });
+}
+
+test("in every combination of its states the gate is open exactly where all of them allow it", () => {
+  const states = everyState();
+  let open = 0;
+  for (const one of states) {
+    const isApproved =
+      one.official &&
+      !one.stale &&
+      !one.dismissed &&
+      one.of === HEAD &&
+      (one.by === alice || one.by === reviewer);
+    const needsPerson = one.tainted || one.isProtected;
+    const expected =
+      isApproved &&
+      (!needsPerson || one.by === alice) &&
+      one.base === "main" &&
+      one.check === "success" &&
+      one.ended === "open" &&
+      one.objection !== "writer";
+    const gate = gateOf(one);
+    if (gate.open !== expected) expect({ ...one, gate }).toEqual({ ...one, gate: expected });
+    if (gate.open) open += 1;
+  }
+  expect(states).toHaveLength(18_432);
+  expect(open).toBe(10);
+});
+
+test("control: with no path protected the same states open it more often", () => {
+  const open = everyState().filter((one) => gateOf(one, true).open);
+  expect(open).toHaveLength(12);
+});

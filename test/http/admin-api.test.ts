@@ -35,6 +35,7 @@ describe("the state of the service", () => {
       runs: { started: 0, succeeded: 0, failed: 0, parked: 0, active: 0 },
       queue: { waiting: 0, active: 0 },
       gates: [],
+      administrators: [],
     });
   });
 

@@ -3,7 +3,7 @@ import type { RunOrder } from "../../src/domain/decision.ts";
 import type { ItemRef } from "../../src/domain/snapshot.ts";
 import { makeSession } from "../../src/http/session-cookie.ts";
 import { type AdminWorld, adminWorld, START, TOKEN } from "../support/admin-world.ts";
-import { type Browser, CHROMIUM, startBrowser } from "../support/browser.ts";
+import { type Browser, startBrowser } from "../support/browser.ts";
 import { comment, pullWith, snapshotWith } from "../support/world.ts";
 
 const ITEM: ItemRef = { repo: "acme/widgets", number: 42 };
@@ -131,7 +131,7 @@ async function infested(): Promise<AdminWorld> {
   return world;
 }
 
-describe.skipIf(CHROMIUM === null)("in a real browser", () => {
+describe("in a real browser", () => {
   beforeAll(async () => {
     canaries = Bun.serve({
       port: 0,

@@ -10,7 +10,7 @@ const PATIENCE_MS = 30_000;
 const LOOK_MS = 25;
 
 /** Where Debian's Chromium is, or null. */
-export const CHROMIUM = PLACES.find((place) => existsSync(place)) ?? null;
+const CHROMIUM = PLACES.find((place) => existsSync(place)) ?? null;
 
 const Reply = z.looseObject({
   id: z.number().optional(),
@@ -37,7 +37,7 @@ export interface Browser extends AsyncDisposable {
 
 /** Starts a headless Chromium, without its own sandbox: inside a container it often has none. */
 export async function startBrowser(): Promise<Browser> {
-  if (CHROMIUM === null) throw new Error("no Chromium here");
+  if (CHROMIUM === null) throw new Error("Debian's chromium is missing: apt-get install chromium");
   const profile = await mkdtemp(join(tmpdir(), "claude-hooks-browser-"));
   const child = Bun.spawn(
     [
