@@ -8,6 +8,11 @@ const WHOLE_CHARACTERS_MIN = 6;
 /** Base64 or hex that is long enough to hold a part of a secret. */
 const ENCODED = /[A-Za-z0-9+/_-]{16,}={0,2}/gu;
 const DEPTH_MAX = 2;
+/** `&#115;`, `&#x73;`, `\x73`, `\u0073`, `\u{73}`, `%73`. */
+const ESCAPE =
+  /&#0{0,8}([0-9]{1,7});?|&#x0{0,8}([0-9a-f]{1,6});?|\\x([0-9a-f]{2})|\\u([0-9a-f]{4})|\\u\{([0-9a-f]{1,6})\}|%([0-9a-f]{2})/giu;
+const GROUPS = 6;
+const CODE_MAX = 0x10ffff;
 
 /** A scan that can learn further values (a token made at the start, a reload). */
 export interface LearningScan extends SecretScan {
@@ -51,16 +56,34 @@ function learn(form: string, parts: Set<string>, wholes: Set<string>): void {
 }
 
 function holds(text: string, known: Known, depth: number): boolean {
-  const letters = bare(text);
-  for (const whole of known.wholes) if (letters.includes(whole)) return true;
-  for (let at = 0; at + PART_CHARACTERS <= letters.length; at += 1) {
-    if (known.parts.has(letters.slice(at, at + PART_CHARACTERS))) return true;
-  }
+  if (holdsBare(bare(text), known)) return true;
+  const unescaped = withoutEscapes(text);
+  if (unescaped !== text && holdsBare(bare(unescaped), known)) return true;
   if (depth >= DEPTH_MAX) return false;
   for (const [run] of text.matchAll(ENCODED)) {
     for (const decoded of decodings(run)) if (holds(decoded, known, depth + 1)) return true;
   }
   return false;
+}
+
+function holdsBare(letters: string, known: Known): boolean {
+  for (const whole of known.wholes) if (letters.includes(whole)) return true;
+  for (let at = 0; at + PART_CHARACTERS <= letters.length; at += 1) {
+    if (known.parts.has(letters.slice(at, at + PART_CHARACTERS))) return true;
+  }
+  return false;
+}
+
+/** A text with the characters that pages, URLs and programs write as numbers, and wide letters as plain ones. */
+function withoutEscapes(text: string): string {
+  return text
+    .normalize("NFKC")
+    .replace(ESCAPE, (_, ...groups: (string | undefined)[]) => {
+      const [decimal, ...hex] = groups.slice(0, GROUPS);
+      const digits = hex.find((one) => one !== undefined);
+      const code = decimal === undefined ? Number.parseInt(digits ?? "", 16) : Number(decimal);
+      return code <= CODE_MAX ? String.fromCodePoint(code) : "";
+    });
 }
 
 /** In `Basic base64(user:token)` and the like the secret begins anywhere. */

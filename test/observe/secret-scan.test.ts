@@ -8,6 +8,8 @@ const scan = createSecretScan([TOKEN, KEY, "pässwörd-12", "s3cr3t!"]);
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const hex = (text: string): string => Buffer.from(text).toString("hex");
 
+const wide = (one: string): string => String.fromCodePoint(one.charCodeAt(0) + 0xfee0);
+
 describe("a secret is found", () => {
   test.each([
     ["as it is", `the token is ${KEY}.`],
@@ -26,6 +28,12 @@ describe("a secret is found", () => {
     ["in hex with spaces", hex(KEY).replace(/(..)/gu, "$1 ")],
     ["in hex of base64", hex(base64(KEY))],
     ["URL-encoded", encodeURIComponent("pässwörd-12")],
+    ["percent by percent", [...KEY].map((one) => `%${hex(one)}`).join("")],
+    ["in entities", [...KEY].map((one) => `&#${one.charCodeAt(0)};`).join("")],
+    ["in entities of hex", [...KEY].map((one) => `&#x${hex(one)};`).join("")],
+    ["in escapes of a program", [...KEY].map((one) => `\\x${hex(one)}`).join("")],
+    ["in escapes of JSON", [...KEY].map((one) => `\\u00${hex(one)}`).join("")],
+    ["in wide letters", [...KEY].map(wide).join("")],
     ["as a token of the forge", `x${TOKEN}x`],
     ["a short one, whole", "it is s3cr3t! here"],
   ])("%s", (_, text) => {

@@ -8,14 +8,18 @@ const CALLS_PER_RUN_MAX = 60;
 const TEXT_BYTES_PER_CALL_MAX = 65_536;
 const TEXT_BYTES_PER_RUN_MAX = 262_144;
 
+const LAST_CHARACTERS = 512;
+
 /** What a run may still say. */
 export interface Allowance {
   calls: number;
   bytes: number;
+  /** The end of what was said before: a secret in two calls is one, too. */
+  last: string;
 }
 
 export function createAllowance(): Allowance {
-  return { calls: CALLS_PER_RUN_MAX, bytes: TEXT_BYTES_PER_RUN_MAX };
+  return { calls: CALLS_PER_RUN_MAX, bytes: TEXT_BYTES_PER_RUN_MAX, last: "" };
 }
 
 /**
@@ -32,7 +36,8 @@ export function checkCall(
   // Also what is no text to be written: a path may hold a secret as well.
   const raw = JSON.stringify(call.input);
   const strings = stringsIn(call.input);
-  if (strings.some((text) => context.secrets.holds(text)) || context.secrets.holds(raw)) {
+  const joined = `${allowance.last}${strings.join("")}`;
+  if ([...strings, raw, joined].some((text) => context.secrets.holds(text))) {
     return refuse(context, call, "secret");
   }
   const bytes = strings.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
@@ -43,9 +48,9 @@ export function checkCall(
   // Two words that only unseen characters kept apart may be a secret together.
   const isHeld = stringsIn(neutral.input).some((text) => context.secrets.holds(text));
   if (isHeld) return refuse(context, call, "secret");
-  return textsOf(neutral).some((text) => text === "")
-    ? refuse(context, call, "empty")
-    : { call: neutral };
+  if (textsOf(neutral).some((text) => text === "")) return refuse(context, call, "empty");
+  allowance.last = joined.slice(-LAST_CHARACTERS);
+  return { call: neutral };
 }
 
 const WHY = {
