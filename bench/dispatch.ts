@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readConversation, say, use } from "../demo/model/conversation.ts";
 import type { LogLine } from "../demo/scenario/service.ts";
 import { REPO } from "../demo/scenario/widgets.ts";
 import { startWorld } from "../demo/scenario/world.ts";
+import { freePort } from "./intake/free-port.ts";
 
 const ISSUES = 20;
 const PATIENCE_MS = 30_000;
@@ -119,16 +119,6 @@ date +%s%N > ${mark}.new; mv ${mark}.new ${mark}
   } finally {
     child.kill("SIGKILL");
   }
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-  });
-  return await promise;
 }
 
 function timeOf(line: LogLine | undefined): number {

@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -9,6 +8,7 @@ import { execa } from "execa";
 import { readConversation, say, use } from "../demo/model/conversation.ts";
 import { REPO } from "../demo/scenario/widgets.ts";
 import { startWorld } from "../demo/scenario/world.ts";
+import { freePort } from "./intake/free-port.ts";
 import type { LoadResult } from "./intake/load.ts";
 import { SECRET } from "./intake/payload.ts";
 
@@ -247,16 +247,6 @@ async function ended(child: ChildProcess): Promise<void> {
   child.once("exit", () => resolve());
   if (!child.kill("SIGKILL")) resolve();
   await promise;
-}
-
-async function freePort(): Promise<number> {
-  const { promise, resolve } = Promise.withResolvers<number>();
-  const server = createServer();
-  server.listen(0, "127.0.0.1", () => {
-    const address = server.address();
-    server.close(() => resolve(typeof address === "object" && address !== null ? address.port : 0));
-  });
-  return await promise;
 }
 
 async function answering(port: number): Promise<void> {
