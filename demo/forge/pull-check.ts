@@ -1,5 +1,5 @@
 import type { Forge } from "./forge.ts";
-import { branchSha, type PullIssue } from "./state.ts";
+import { branchSha, type PullIssue, type Repo } from "./state.ts";
 
 /** Brings head, refs/pull/N/head, merge base and size of a pull request up to date. */
 export async function refreshPull(forge: Forge, issue: PullIssue): Promise<void> {
@@ -11,9 +11,18 @@ export async function refreshPull(forge: Forge, issue: PullIssue): Promise<void>
   await forge.git.read(repo.path, ["update-ref", ref, head]);
   repo.refs.set(ref, head);
   pull.headSha = head;
-  const found = await forge.git.run(repo.path, ["merge-base", base, head]);
-  pull.mergeBase = found.exitCode === 0 ? found.stdout.trim() : base;
+  pull.mergeBase = await mergeBaseOf(forge, repo, { base, head });
   pull.stats = await readStats(forge, issue);
+}
+
+/** @returns the newest commit both have, or `base` where they have none. */
+export async function mergeBaseOf(
+  forge: Forge,
+  repo: Repo,
+  { base, head }: { readonly base: string; readonly head: string },
+): Promise<string> {
+  const found = await forge.git.run(repo.path, ["merge-base", base, head]);
+  return found.exitCode === 0 ? found.stdout.trim() : base;
 }
 
 /** Starts the conflict check: `mergeable` is false and merging refused until it has run. */

@@ -18,7 +18,7 @@ import { emitIssue } from "./events.ts";
 import { addRow, type Forge } from "./forge.ts";
 import { addIssue, editIssue, IssueEdit } from "./issues.ts";
 import { labelsById } from "./labels.ts";
-import { checkLater, refreshPull } from "./pull-check.ts";
+import { checkLater, mergeBaseOf, refreshPull } from "./pull-check.ts";
 import { pullPayload } from "./pull-payload.ts";
 import {
   type Account,
@@ -103,15 +103,19 @@ async function createPull(forge: Forge, c: ForgeContext, repo: Repo): Promise<Pu
       `Invalid PullRequest: There are no changes between the head and the base`,
     );
   const headBranch = headBranchOf(repo, form.head);
-  for (const branch of [form.base, headBranch])
-    if (branchSha(repo, branch) === undefined)
-      throw notFound(`could not find '${branch}' to be a commit, branch or tag`);
+  const [base, head] = [form.base, headBranch].map((branch) => {
+    const sha = branchSha(repo, branch);
+    if (sha !== undefined) return sha;
+    throw notFound(`could not find '${branch}' to be a commit, branch or tag`);
+  }) as [string, string];
+  // Whoever sees the pull request can read its files at once.
+  const mergeBase = await mergeBaseOf(forge, repo, { base, head });
   assertNoTwin(repo, { baseBranch: form.base, headBranch });
   const mayWrite = canWrite(repo, sender);
   const logins = form.assignees ?? (form.assignee ? [form.assignee] : []);
   const assignees = mayWrite ? assignableAccounts(forge, repo, logins) : [];
   const labels = mayWrite ? labelsById(repo, form.labels ?? []) : [];
-  const pull = newPull(forge, { baseBranch: form.base, headBranch });
+  const pull = newPull(forge, { baseBranch: form.base, headBranch, headSha: head, mergeBase });
   const issue = addIssue(forge, repo, { author: sender, title: form.title, body: form.body, pull });
   if (!isPull(issue)) throw new Error("an issue made with a pull request is none");
   issue.labels = labels;
@@ -152,12 +156,13 @@ function assertNoTwin(repo: Repo, branches: { baseBranch: string; headBranch: st
   );
 }
 
-function newPull(forge: Forge, branches: { baseBranch: string; headBranch: string }): Pull {
+function newPull(
+  forge: Forge,
+  where: Pick<Pull, "baseBranch" | "headBranch" | "headSha" | "mergeBase">,
+): Pull {
   return {
     id: nextId(forge.state),
-    ...branches,
-    headSha: "",
-    mergeBase: "",
+    ...where,
     status: "checking",
     checks: 0,
     stats: { additions: 0, deletions: 0, files: 0 },

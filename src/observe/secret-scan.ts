@@ -76,14 +76,12 @@ function holdsBare(letters: string, known: Known): boolean {
 
 /** A text with the characters that pages, URLs and programs write as numbers, and wide letters as plain ones. */
 function withoutEscapes(text: string): string {
-  return text
-    .normalize("NFKC")
-    .replace(ESCAPE, (_, ...groups: (string | undefined)[]) => {
-      const [decimal, ...hex] = groups.slice(0, GROUPS);
-      const digits = hex.find((one) => one !== undefined);
-      const code = decimal === undefined ? Number.parseInt(digits ?? "", 16) : Number(decimal);
-      return code <= CODE_MAX ? String.fromCodePoint(code) : "";
-    });
+  return text.normalize("NFKC").replace(ESCAPE, (_, ...groups: (string | undefined)[]) => {
+    const [decimal, ...hex] = groups.slice(0, GROUPS);
+    const digits = hex.find((one) => one !== undefined);
+    const code = decimal === undefined ? Number.parseInt(digits ?? "", 16) : Number(decimal);
+    return code <= CODE_MAX ? String.fromCodePoint(code) : "";
+  });
 }
 
 /** In `Basic base64(user:token)` and the like the secret begins anywhere. */

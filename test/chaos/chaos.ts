@@ -1,7 +1,7 @@
-import { REPO } from "../../demo/scenario/widgets.ts";
 import { chanceFrom } from "./chance.ts";
 import { type Counters, countAll, type Evidence, storedIn } from "./count.ts";
-import { type Issue, type People, peopleOf } from "./people.ts";
+import { evidenceOf, unfinishedOf } from "./evidence.ts";
+import { type People, peopleOf } from "./people.ts";
 import type { Weakness } from "./weaken.ts";
 import { type ChaosWorld, chaosWorld } from "./world.ts";
 
@@ -22,17 +22,29 @@ const MOMENTS = [
 ] as const;
 type Moment = (typeof MOMENTS)[number];
 const EFFECTS = /comment|pull_request/u;
-/** How long a moment is waited for while there is work, and how often it is looked whether there is. */
-const MOMENT_MS = 4000;
+/** How long a moment is waited for, and how often it is looked whether there is work for it. */
+const MOMENT_MS = 8000;
 const BUSY_LOOK_MS = 100;
+/** New work needs so long to be seen. */
+const IDLE_MS = 1500;
 
 const ACT_MS = 150;
-const AGENT_MS = 1500;
-const REAL_AGENT_MS = 5000;
+const AGENT_MS = 20_000;
 const LOOK_MS = 5;
 const SETTLE_LOOK_MS = 100;
-const SETTLE_MS = 90_000;
+/** Without a lease and without a change for so long: what is left will never be done. */
+const STILL_MS = 10_000;
 const ENCOURAGE_MS = 1000;
+/** An end comes in any case: as "out of time" among what is unfinished. */
+const PLAY_MS = 480_000;
+/** What was counted once stays so; the others count what is not done yet. */
+const LASTING: readonly (keyof Counters)[] = [
+  "acceptedTwice",
+  "ranTwice",
+  "overlapped",
+  "pullsTooMany",
+  "doubled",
+];
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -45,12 +57,16 @@ export interface ChaosOptions {
   readonly sandbox?: "bwrap" | "none";
   readonly deaf?: boolean;
   readonly kinds?: readonly Kind[];
-  /** The same moment for every kill, instead of chance. */
+  /** The same moment for every kill, instead of each in turn. */
   readonly moment?: Moment;
   /** False: nobody closes an issue. */
   readonly mayClose?: boolean;
-  /** Comes to its end as soon as this counter speaks. */
+  /** After each kill somebody closes what pull request an agent has open, and leaves the issue. */
+  readonly closesPulls?: boolean;
+  /** Comes to its end as soon as this counter speaks, if what it says can only grow. */
   readonly stopAt?: keyof Counters;
+  /** The longest that all of it may take, in milliseconds. */
+  readonly playMs?: number;
   readonly onNote?: (note: string) => void;
 }
 
@@ -83,17 +99,26 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
   });
   const figures: Record<string, number> = {};
   const began = performance.now();
+  const end = began + (options.playMs ?? PLAY_MS);
+  const isInTime = (): boolean => performance.now() < end;
   await world.start(true);
   await using acting = actUntil(people);
-  const kill = async (kind: Kind): Promise<void> => {
+  const provide = providing(world, people);
+  const kill = async (kind: Kind): Promise<number> => {
+    if (kind === "agents") await untilAgent(world, provide);
     const { agents, restartMs } = await killOnce(world, kind, chance);
+    if (options.closesPulls === true) await people.closePulls();
+    if (kind === "agents" && agents === 0) return 0;
     count(figures, `kills of ${kind}`);
-    if (kind !== "agents" && agents > 0) count(figures, "with agents alive");
+    if (kind !== "agents" && agents > 0) count(figures, `of ${kind}, with agents alive`);
     figures["restart ms, at most"] = Math.max(figures["restart ms, at most"] ?? 0, restartMs);
+    return agents;
   };
-  for (; killed < all; killed += 1) {
-    const moment = options.moment ?? chance.pick(MOMENTS) ?? "any";
-    await untilMoment(world, moment, people.create);
+  for (; killed < all && isInTime(); killed += 1) {
+    // Every kind meets every moment, whatever the seed.
+    const turn = Math.floor(killed / kinds.length) + options.seed;
+    const moment = options.moment ?? MOMENTS[turn % MOMENTS.length] ?? "any";
+    await untilMoment(world, moment, provide);
     await Bun.sleep(chance.between(0, moment === "any" ? 300 : 10));
     await kill(kinds[killed % kinds.length] ?? "service");
   }
@@ -101,12 +126,11 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
   if (options.realKills > 0) {
     world.use("real");
     await killOnce(world, "both", chance);
-    for (let index = 0; index < options.realKills * kinds.length; index += 1) {
-      await people.create();
-      await untilAgent(world, REAL_AGENT_MS);
+    for (let met = 0; met < options.realKills * kinds.length && isInTime(); ) {
+      await untilAgent(world, provide);
       await Bun.sleep(chance.between(0, 1000));
-      await kill(kinds[index % kinds.length] ?? "service");
-      count(figures, "kills with the real CLI");
+      if ((await kill(kinds[met % kinds.length] ?? "service")) > 0) met += 1;
+      figures["kills of the real CLI"] = met;
     }
   }
   await acting.end();
@@ -114,12 +138,16 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
     world.use("stub");
     await killOnce(world, "both", chance);
   }
-  const isQuiet = await untilQuiet(world, people, options.stopAt ?? null);
-  note(`${Math.round(performance.now() - began)} ms: ${isQuiet ? "quiet" : "not quiet"}`);
+  note(`${Math.round(performance.now() - began)} ms: no more kills`);
+  const quiet = await untilQuiet({ world, people, stopAt: options.stopAt ?? null, isInTime });
+  note(`${Math.round(performance.now() - began)} ms: ${quiet}`);
   const evidence = await evidenceOf(world, people.issues);
   return {
     counters: countAll(evidence),
-    unfinished: [...(isQuiet ? [] : ["not quiet"]), ...(await unfinishedOf(world, people.issues))],
+    unfinished: [
+      ...(quiet === "quiet" ? [] : [quiet]),
+      ...(await unfinishedOf(world, people.issues)),
+    ],
     figures: {
       ...figures,
       deliveries: world.load.sent.all,
@@ -143,10 +171,7 @@ async function killOnce(
   kind: Kind,
   chance: ReturnType<typeof chanceFrom>,
 ): Promise<{ agents: number; restartMs: number }> {
-  if (kind === "agents") {
-    await untilAgent(world, AGENT_MS);
-    return { agents: await world.killAgents(), restartMs: 0 };
-  }
+  if (kind === "agents") return { agents: await world.killAgents(), restartMs: 0 };
   const agents = world.agentsAlive().length;
   const gone = world.killService();
   if (kind === "both") await world.killAgents();
@@ -161,11 +186,11 @@ async function killOnce(
   return { agents, restartMs: Math.round(performance.now() - began) };
 }
 
-/** Waits for the moment in which it is to be killed, but not for ever; without work it calls `idle`. */
+/** Waits for the moment in which it is to be killed, but not for ever. */
 async function untilMoment(
   world: ChaosWorld,
   moment: Moment,
-  idle: () => Promise<void>,
+  provide: () => Promise<void>,
 ): Promise<void> {
   const { recorder, lines, forge, load } = world;
   const probe: Readonly<Record<Moment, () => unknown>> = {
@@ -181,132 +206,85 @@ async function untilMoment(
   };
   const before = probe[moment]();
   const end = performance.now() + MOMENT_MS;
-  let lookAt = performance.now() + BUSY_LOOK_MS;
   while (moment !== "any" && probe[moment]() === before && performance.now() < end) {
     await Bun.sleep(1);
-    if (performance.now() < lookAt) continue;
-    lookAt = performance.now() + BUSY_LOOK_MS;
-    if (!isBusy(storedIn(world.dir))) await idle();
+    await provide();
   }
 }
 
-async function untilAgent(world: ChaosWorld, patienceMs: number): Promise<void> {
-  const end = performance.now() + patienceMs;
-  while (world.agentsAlive().length === 0 && performance.now() < end) await Bun.sleep(LOOK_MS);
+async function untilAgent(world: ChaosWorld, provide: () => Promise<void>): Promise<void> {
+  const end = performance.now() + AGENT_MS;
+  while (world.agentsAlive().length === 0 && performance.now() < end) {
+    await Bun.sleep(LOOK_MS);
+    await provide();
+  }
+}
+
+/** Has an issue opened when there is nothing to do; it looks only so often. */
+function providing(world: ChaosWorld, people: People): () => Promise<void> {
+  let lookAt = 0;
+  return async () => {
+    if (performance.now() < lookAt) return;
+    const isIdle = !isBusy(storedIn(world.dir));
+    if (isIdle) await people.create();
+    lookAt = performance.now() + (isIdle ? IDLE_MS : BUSY_LOOK_MS);
+  };
 }
 
 function actUntil(people: People): AsyncDisposable & { end(): Promise<void> } {
   let isOver = false;
-  const acting = (async () => {
-    while (!isOver) {
-      await people.act();
-      await Bun.sleep(ACT_MS);
+  const acting = (async (): Promise<unknown> => {
+    try {
+      while (!isOver) {
+        await people.act();
+        await Bun.sleep(ACT_MS);
+      }
+      return null;
+    } catch (error) {
+      return error;
     }
   })();
   const end = async (): Promise<void> => {
     isOver = true;
-    await acting;
+    const error = await acting;
+    if (error !== null) throw new Error("people could not act", { cause: error });
   };
   return { end, [Symbol.asyncDispose]: end };
 }
 
 /** Until everything sent is handled and nothing is left to do; who waits after a failure is told to go on. */
-async function untilQuiet(
-  world: ChaosWorld,
-  people: People,
-  stopAt: keyof Counters | null,
-): Promise<boolean> {
+async function untilQuiet(play: {
+  readonly world: ChaosWorld;
+  readonly people: People;
+  readonly stopAt: keyof Counters | null;
+  readonly isInTime: () => boolean;
+}): Promise<"quiet" | "stopped" | "standing still" | "out of time"> {
+  const { world, people, stopAt, isInTime } = play;
   world.load.calm();
-  const end = performance.now() + SETTLE_MS;
   let encouragedAt = 0;
-  while (performance.now() < end) {
-    if (stopAt !== null && countAll(await evidenceOf(world, people.issues))[stopAt] > 0)
-      return false;
+  let last = { trace: "", since: performance.now() };
+  while (isInTime()) {
+    if (stopAt !== null && LASTING.includes(stopAt)) {
+      if (countAll(await evidenceOf(world, people.issues))[stopAt] > 0) return "stopped";
+    }
     await world.forge.idle();
     await world.load.idle();
-    const { items, marks, parked } = storedIn(world.dir);
+    const { items, marks, parked, leases, trace } = storedIn(world.dir);
     const busy = isBusy({ items });
     const answered = await people.answer();
     if (parked.length > 0 && performance.now() - encouragedAt > ENCOURAGE_MS) {
       encouragedAt = performance.now();
       for (const number of parked) await people.encourage(number);
-    } else if (!busy && marks === 0 && parked.length === 0 && !answered) return true;
+    } else if (!busy && marks === 0 && parked.length === 0 && !answered) return "quiet";
+    if (trace !== last.trace || leases > 0) last = { trace, since: performance.now() };
+    if (performance.now() - last.since > STILL_MS) return "standing still";
     await Bun.sleep(SETTLE_LOOK_MS);
   }
-  return false;
+  return "out of time";
 }
 
 function isBusy({ items }: Pick<Evidence, "items">): boolean {
   return items.some(({ waits, state }) => waits || state === "running" || state === "waiting");
-}
-
-interface Pull {
-  readonly number: number;
-  readonly body: string;
-  readonly merged: boolean;
-  readonly user: { readonly login: string };
-  readonly head: { readonly ref: string };
-}
-interface Text {
-  readonly body: string;
-  readonly user: { readonly login: string };
-}
-
-async function evidenceOf(world: ChaosWorld, issues: readonly Issue[]): Promise<Evidence> {
-  const { load, recorder, overlaps } = world;
-  const pulls = await pullsOf(world);
-  const texts: Text[] = [...pulls];
-  for (const { number } of pulls) {
-    texts.push(...(await all<Text>(world, `/repos/${REPO}/pulls/${number}/reviews`)));
-  }
-  for (const { number } of [...pulls, ...issues]) {
-    texts.push(...(await all<Text>(world, `/repos/${REPO}/issues/${number}/comments`)));
-  }
-  return {
-    ...storedIn(world.dir),
-    answers: load.answers,
-    lives: recorder.lives,
-    overlaps: [...recorder.overlaps, ...overlaps],
-    pulls: pulls.map(({ body }) => ({ item: itemOf(body) })),
-    texts: texts.map(({ body, user }) => ({ author: user.login, body })),
-  };
-}
-
-/** Every open issue that no agent declined must be done: nobody else will bring it to its end. */
-async function unfinishedOf(
-  world: ChaosWorld,
-  issues: readonly Issue[],
-): Promise<readonly string[]> {
-  const pulls = await pullsOf(world);
-  const { items } = storedIn(world.dir);
-  return issues.flatMap(({ number, closed }) => {
-    const merged = pulls.some((pull) => itemOf(pull.body) === number && pull.merged);
-    const state = items.find((item) => item.number === number);
-    if (closed || merged || state?.decision.includes("declined") === true) return [];
-    if (number % 4 === 3) return [];
-    return [`#${number}: ${state?.state ?? "unknown"}, ${state?.decision ?? ""}`];
-  });
-}
-
-async function pullsOf(world: ChaosWorld): Promise<readonly Pull[]> {
-  const pulls = await all<Pull>(world, `/repos/${REPO}/pulls?state=all`);
-  return pulls.filter(({ user }) => user.login === "boss");
-}
-
-/** Page by page; the comments of an issue come all at once, whatever page is asked for. */
-async function all<T>({ api }: ChaosWorld, path: string): Promise<readonly T[]> {
-  if (path.endsWith("/comments")) return (await api("alice", "GET", path)) as T[];
-  const rows: T[] = [];
-  for (let page = 1; ; page += 1) {
-    const mark = path.includes("?") ? "&" : "?";
-    const found = (await api("alice", "GET", `${path}${mark}limit=50&page=${page}`)) as T[];
-    rows.push(...found);
-    if (found.length < 50) return rows;
-  }
-}
-
-function itemOf(body: string): number {
-  return Number(/Closes #(\d+)/u.exec(body)?.[1] ?? "0");
 }
 
 function count(figures: Record<string, number>, name: string): void {

@@ -37,6 +37,7 @@ export interface Evidence {
     readonly waits: boolean;
     readonly decision: string;
     readonly state: string;
+    readonly reason: string;
   }[];
   /** Marks that no reconcile has taken up. */
   readonly marks: number;
@@ -116,30 +117,39 @@ function beyondFirst(names: readonly string[]): number {
 /** What the service's database says; it may be in use. */
 export function storedIn(
   dir: string,
-): Pick<Evidence, "delivered" | "items" | "marks" | "runs"> & { parked: readonly number[] } {
+): Pick<Evidence, "delivered" | "items" | "marks" | "runs"> & {
+  readonly parked: readonly number[];
+  readonly leases: number;
+  /** The same text as long as nothing has happened. */
+  readonly trace: string;
+} {
   const db = new Database(join(dir, "state/claude-hooks.db"), { readonly: true });
   try {
     // A new life of the service may be reading in what the killed one had written last.
     db.run("PRAGMA busy_timeout = 5000");
     const items = db
-      .query(`SELECT number, mark > settled AS waits, decision, state, reason FROM item
-        WHERE repo = ? ORDER BY number`)
+      .query(`SELECT number, mark > settled AS waits, decision, state, reason, mark, settled,
+        lease_until IS NOT NULL AS leased FROM item WHERE repo = ? ORDER BY number`)
       .all(REPO) as {
       number: number;
       waits: number;
       decision: string;
       state: string;
       reason: string;
+      leased: number;
     }[];
     const ids = db.query("SELECT id FROM delivery").all() as { id: string }[];
     const { marks } = db.query("SELECT count(*) AS marks FROM mark").get() as { marks: number };
+    const runs = db
+      .query("SELECT id, number, fingerprint, outcome FROM run ORDER BY seq")
+      .all() as StoredRun[];
     return {
       delivered: new Set(ids.map(({ id }) => id)),
       items: items.map((item) => ({ ...item, waits: item.waits === 1 })),
       marks,
-      runs: db
-        .query("SELECT id, number, fingerprint, outcome FROM run ORDER BY seq")
-        .all() as StoredRun[],
+      runs,
+      leases: items.filter(({ leased }) => leased === 1).length,
+      trace: JSON.stringify([items, marks, runs]),
       parked: items
         .filter(({ decision, reason }) => decision === "park" || /^attempt \d/u.test(reason))
         .map(({ number }) => number),

@@ -18,6 +18,8 @@ export interface People {
   act(): Promise<void>;
   /** Answers what was asked; true when somebody had asked. */
   answer(): Promise<boolean>;
+  /** Closes what pull requests an agent has open. */
+  closePulls(): Promise<void>;
   /** A word on an issue, after which its agents try again. */
   encourage(number: number): Promise<void>;
 }
@@ -80,6 +82,12 @@ export function peopleOf(
       else await answer();
     },
     answer,
+    closePulls: async () => {
+      const pulls = (await api("alice", "GET", `/repos/${REPO}/pulls?state=open`)) as Pull[];
+      for (const { number } of pulls) {
+        await api("alice", "PATCH", `/repos/${REPO}/pulls/${number}`, { state: "closed" });
+      }
+    },
     encourage: async (number) => await comment(number, `Please go on (${word()}).`),
   };
 

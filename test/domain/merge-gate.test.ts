@@ -239,7 +239,8 @@ type State = { -readonly [K in keyof typeof STATES]: (typeof STATES)[K][number] 
 
 function everyState(): State[] {
   return Object.entries(STATES).reduce<Record<string, unknown>[]>(
-    (all, [name, values]) => all.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
+    (all, [name, values]) =>
+      all.flatMap((one) => values.map((value) => ({ ...one, [name]: value }))),
     [{}],
   ) as State[];
 }
@@ -286,7 +287,8 @@ test("in every combination of its states the gate is open exactly where all of t
       one.ended === "open" &&
       one.objection !== "writer";
     const gate = gateOf(one);
-    if (gate.open !== expected) expect({ ...one, open: gate.open }).toEqual({ ...one, open: expected });
+    if (gate.open !== expected)
+      expect({ ...one, open: gate.open }).toEqual({ ...one, open: expected });
     if (gate.open) open += 1;
   }
   expect(states).toHaveLength(18_432);

@@ -155,6 +155,34 @@ describe("a later prepare", () => {
     expect(await readFile(join(again.path, "a"), "utf8")).toBe("2\n");
   });
 
+  test("throws a clone away that was made to be read, and takes nothing out of it", async () => {
+    await using bench = await workbench();
+    const at = await sh(bench.person, ["rev-parse", "HEAD"]);
+    const { path } = await bench.git.prepare(bench.order({ at }));
+    const planted = await commit(path, { "node_modules/x": "x\n", a: "planted\n" }, "Planted");
+    const cache = join(bench.stateDir, "cache/acme/widgets.git");
+    const isKnown = async (): Promise<boolean> =>
+      await sh(cache, ["cat-file", "-e", planted]).then(
+        () => true,
+        () => false,
+      );
+
+    await expect(bench.git.push(bench.pushOrder())).rejects.toMatchObject({ kind: "broken" });
+    expect(await bench.git.keep(ITEM, "boss", "kept")).toBeNull();
+    const again = await bench.git.prepare(bench.order({ at, run: "second" }));
+
+    expect(again).toMatchObject({ fresh: true, kept: null, headSha: at });
+    expect(await isKnown()).toBe(false);
+    expect((await readdir(path)).sort()).toEqual([".git", ".gitignore", "README.md"]);
+
+    // = what a run that writes has committed is taken, and is still taken after a run that only reads.
+    await bench.git.prepare(bench.order({ run: "third" }));
+    const own = await commit(path, { a: "mine\n" }, "Mine");
+    const reading = await bench.git.prepare(bench.order({ at, run: "fourth" }));
+    expect(reading.kept).toBe("refs/claude-hooks/fourth");
+    expect(await sh(cache, ["rev-parse", "refs/claude-hooks/fourth"])).toBe(own);
+  });
+
   test("drops changed and unknown files and keeps what the repository ignores", async () => {
     await using bench = await workbench();
     const { path } = await bench.git.prepare(bench.order());

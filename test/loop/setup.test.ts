@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { use } from "../../demo/model/conversation.ts";
 import { REPO } from "../../demo/scenario/widgets.ts";
-import { forgeTool, steps } from "../support/model-steps.ts";
+import { forgeTool, IMPLEMENTING, steps } from "../support/model-steps.ts";
 import { commandsOf, treeOf } from "../support/process-tree.ts";
 import { type ServiceWorld, serviceWorld } from "../support/service-world.ts";
 
@@ -111,6 +112,36 @@ describe("the repository's set-up command", () => {
     expect(await left(world, "runs")).toBe("ran\nran\n");
   }, 40_000);
 });
+
+test("no set-up runs for a reviewer, and it has no shell: it reads a head that others wrote", async () => {
+  await using world = await serviceWorld({
+    repository: { setup: "mkdir -p .setup && echo ran >> .setup/runs" },
+  });
+  await world.push({ ".gitignore": ".setup/\n" });
+  const reviewing = steps(
+    use("Bash", { command: "mkdir -p .setup && echo shell >> .setup/runs" }),
+    use("Write", { file_path: "/clone/.setup/runs", content: "written" }),
+    forgeTool("submit_review", { verdict: "request_changes", body: "No." }),
+  );
+  const implementing = steps(...IMPLEMENTING);
+  world.script(async (talk) => {
+    if (talk.skill === "review") return await reviewing(talk);
+    return talk.skill === "implement" ? await implementing(talk) : { text: "Done." };
+  });
+  await world.issue();
+  await world.line({ msg: "run ended", agent: "reviewer", outcome: "succeeded" });
+
+  const clones = join(world.stateDir, "work", REPO, "1");
+  expect(await readdir(join(clones, "reviewer"))).toContain("note.md");
+  expect(await readdir(join(clones, "reviewer"))).not.toContain(".setup");
+  const asked = world.requests().find(({ raw }) => raw.includes("as reviewer, run"));
+  const { tools } = JSON.parse(asked?.raw ?? "{}") as { tools: { name: string }[] };
+  const names = tools.map(({ name }) => name);
+  expect(names).toContain("Read");
+  for (const name of ["Bash", "Write", "Edit"]) expect(names).not.toContain(name);
+  // = For the one who writes it ran.
+  expect(await left(world, "runs")).toBe("ran\n");
+}, 40_000);
 
 test("paths in `read` are there for the agent, read-only, and other paths of the host are not", async () => {
   await using world = await serviceWorld({ repository: { review: "requested" } });

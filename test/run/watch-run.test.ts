@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
+import { ForgeFailure } from "../../src/ports/forge.ts";
 import type { RunClaim } from "../../src/ports/store.ts";
 import type { RunDependencies } from "../../src/run/dependencies.ts";
 import { type RunWatch, watchRun } from "../../src/run/watch-run.ts";
@@ -87,6 +88,17 @@ test("a closed issue stops the run; what comes after its end does not", async ()
   await late.promise;
   await Bun.sleep(0);
   expect(second.watch.stopped()).toBeNull();
+});
+
+test("that the forge does not say who has write access ends no living run", async () => {
+  let asked = 0;
+  const { seen, watch: run } = start(async () => {
+    asked += 1;
+    throw new ForgeFailure("unavailable", "GET /repos/acme/widgets/assignees: 500");
+  });
+  await until(() => asked >= 1 && seen.beats >= 2);
+  expect(run.stopped()).toBeNull();
+  expect(run.signal.aborted).toBe(false);
 });
 
 test("silence counts as a stall only from the first sign of life on", async () => {

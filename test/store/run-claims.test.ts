@@ -216,7 +216,11 @@ test("of 8 racing claimers each order goes to one, within the limits", async () 
       worstOfAgent = Math.max(worstOfAgent, perAgent.get(agent) ?? 0);
       // Held until the others have asked for more than there is, however long a claim takes.
       const enough = asked + 16;
-      while (asked < enough && done + live.size < 40) await store.work.heartbeat(claim, 30_000);
+      while (asked < enough && done + live.size < 40) {
+        await store.work.heartbeat(claim, 30_000);
+        // A heartbeat of SQLite is over within this turn of the event loop: the others need one, too.
+        await new Promise<void>((resolve) => setImmediate(resolve));
+      }
       live.delete(claim.item.number);
       perAgent.set(agent, (perAgent.get(agent) ?? 0) - 1);
       done += 1;
