@@ -103,11 +103,8 @@ async function createPull(forge: Forge, c: ForgeContext, repo: Repo): Promise<Pu
       `Invalid PullRequest: There are no changes between the head and the base`,
     );
   const headBranch = headBranchOf(repo, form.head);
-  const [base, head] = [form.base, headBranch].map((branch) => {
-    const sha = branchSha(repo, branch);
-    if (sha !== undefined) return sha;
-    throw notFound(`could not find '${branch}' to be a commit, branch or tag`);
-  }) as [string, string];
+  const base = existing(repo, form.base);
+  const head = existing(repo, headBranch);
   // Whoever sees the pull request can read its files at once.
   const mergeBase = await mergeBaseOf(forge, repo, { base, head });
   assertNoTwin(repo, { baseBranch: form.base, headBranch });
@@ -128,6 +125,12 @@ async function createPull(forge: Forge, c: ForgeContext, repo: Repo): Promise<Pu
   emitIssue(forge, issue, { action: "opened", sender });
   if (labels.length > 0) emitIssue(forge, issue, { action: "label_updated", sender });
   return issue;
+}
+
+function existing(repo: Repo, branch: string): string {
+  const sha = branchSha(repo, branch);
+  if (sha !== undefined) return sha;
+  throw notFound(`could not find '${branch}' to be a commit, branch or tag`);
 }
 
 /** Forks are not part of the embedded forge: `owner:branch` must name the same owner. */

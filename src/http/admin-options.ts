@@ -16,17 +16,20 @@ interface AdminStore {
   readonly ledger: Pick<Store["ledger"], "read">;
 }
 
+/** What an operator can do with sessions. */
+export interface SessionsControl {
+  /** Drops one session: whether there was one, or `running` while its run is alive. */
+  reset(agent: string, repo: string, number: number): Promise<boolean | "running">;
+  /** Drops every agent's session of a work item: how many there were, or `running` while any run of it is alive. */
+  resetItem(item: ItemRef): Promise<number | "running">;
+  /** The conversation of a session for people, secrets taken out; null when none lies on disk. */
+  transcript(session: SessionRow): Promise<string | null>;
+}
+
 /** Everything the admin listener is given. */
 export interface AdminOptions extends AdminAccess {
   readonly store: AdminStore;
-  readonly sessions: {
-    /** Drops one session: whether there was one, or `running` while its run is alive. */
-    reset(agent: string, repo: string, number: number): Promise<boolean | "running">;
-    /** Drops every agent's session of a work item: how many there were, or `running` while any run of it is alive. */
-    resetItem(item: ItemRef): Promise<number | "running">;
-    /** The conversation of a session for people, secrets taken out; null when none lies on disk. */
-    transcript(session: SessionRow): Promise<string | null>;
-  };
+  readonly sessions: SessionsControl;
   readonly control: {
     pause(scope: PauseScope): Promise<void>;
     /** Without a scope it ends a drain, too. */

@@ -5,67 +5,60 @@ import { fileURLToPath } from "node:url";
 import packageFile from "../../package.json" with { type: "json" };
 import { createAgent } from "../agent/create-agent.ts";
 import { adminToken } from "../config/admin-token.ts";
-import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
+import { type Config, policyFor, secretsOf } from "../config/config.ts";
 import { isPaused } from "../domain/decision.ts";
 import type { Policy } from "../domain/policy.ts";
-import type { ItemRef } from "../domain/snapshot.ts";
 import { createForge } from "../forge/create-forge.ts";
 import { createEgress } from "../gateway/create-egress.ts";
 import { createGateway } from "../gateway/create-gateway.ts";
 import { createGit } from "../git/create-git.ts";
-import { removeTree } from "../git/remove-tree.ts";
 import { createAdminListener } from "../http/admin-listener.ts";
-import { createPublicListener } from "../http/public-listener.ts";
 import { countDeliveries } from "../intake/count-deliveries.ts";
-import { createIntake } from "../intake/create-intake.ts";
 import { createAudit } from "../observe/audit.ts";
 import { createLog, standardError } from "../observe/log.ts";
 import { createMetrics } from "../observe/metrics.ts";
 import { createRedactor } from "../observe/redactor.ts";
 import { createSecretScan } from "../observe/secret-scan.ts";
 import type { Log } from "../ports/observe.ts";
-import { type SessionDrop, StoreFailure, type StoreFailureKind } from "../ports/store.ts";
+import { StoreFailure, type StoreFailureKind } from "../ports/store.ts";
 import type { RunDependencies } from "../run/dependencies.ts";
 import { endOrphans } from "../run/end-orphans.ts";
 import { executeRun } from "../run/execute-run.ts";
 import { loadPromptFiles, type PromptFiles } from "../run/prompt-files.ts";
 import { createJail } from "../sandbox/create-jail.ts";
 import { createProcesses } from "../sandbox/create-processes.ts";
-import { sessionKey } from "../sessions/key.ts";
-import { retainForEver } from "../sessions/retention.ts";
-import { dropAllForIssue, dropSession, openSessionStore } from "../sessions/store.ts";
+import { openSessionStore } from "../sessions/store.ts";
 import { createAdministrators } from "../work/administrators.ts";
 import type { WorkDependencies } from "../work/dependencies.ts";
 import { createWorkLoop } from "../work/loop.ts";
-import { diskLimits, makeRoomForEver } from "../work/make-room.ts";
 import { oneAtATime } from "../work/one-at-a-time.ts";
 import { createSnapshotReader } from "../work/read-snapshot.ts";
 import type { SweepState } from "../work/sweep.ts";
-import { tidyForEver } from "../work/tidy-store.ts";
 import { watchForge } from "../work/watch-forge.ts";
 import { askAdministrators } from "./ask-administrators.ts";
 import { auditFile, auditNote } from "./audit-note.ts";
 import { auditedStore, auditedWriters } from "./audited-store.ts";
 import { createControl } from "./control.ts";
-import { sweepForEver, untilSignal, withinShutdown } from "./lifecycle.ts";
+import { untilSignal, withinShutdown } from "./lifecycle.ts";
 import { markAgain, noticeNewConfig } from "./look-again.ts";
 import { openDatabase } from "./open-database.ts";
 import { openGates } from "./open-gates.ts";
+import { openIntake } from "./open-intake.ts";
 import { createPauseFile, pause, watchPauseFile } from "./pause-file.ts";
 import { prefixNotices } from "./prefixes.ts";
 import { refuse } from "./refuse.ts";
 import type { Replaced } from "./replaced.ts";
+import { createSessionControl } from "./session-control.ts";
 import { createSessionHomes } from "./session-homes.ts";
 import { agentSettings, gitCredential, policiesOf, repositorySettings } from "./settings.ts";
 import { makeSocketDir, writeServeFile } from "./state-files.ts";
+import { upkeep } from "./upkeep.ts";
 
 const EXIT_DONE = 0;
 const LISTEN_CODES = ["EADDRINUSE", "EADDRNOTAVAIL", "EACCES", "EPERM"];
 const STORE_REFUSES: readonly StoreFailureKind[] = ["open", "newer"];
-const WAITING_REFRESH_MS = 200;
 /** Behind PgBouncer nobody hears that others have changed a session. */
 const FOLLOW_EVERY_MS = 5000;
-const DAY_MS = 24 * 60 * 60_000;
 const PAUSED_BY_FILE = "paused_by_file";
 const OWN_SKILLS = fileURLToPath(new URL("../../skills", import.meta.url));
 
@@ -226,23 +219,18 @@ async function run(config: Config, parts: Parts): Promise<number> {
     clone.release();
   }
   const homes = createSessionHomes(stateDir, log);
-  const sessionHome = homes.path;
-  const dropTranscripts = async (item: ItemRef): Promise<void> => {
-    await removeTree(join(stateDir, "claude", item.repo, `${item.number}`));
-  };
-  const dropSessions = async (item: ItemRef, why: SessionDrop): Promise<number> => {
-    const all = await store.sessions.all();
-    const of = all.filter(({ repo, number }) => repo === item.repo && number === item.number);
-    await store.conversations.ending(
-      of.map(({ key }) => key),
-      why,
-    );
-    // Before the rows: if it fails, they still say what is left to be dropped.
-    for (const { key } of of) await shared?.dropSession(key);
-    const dropped = await dropAllForIssue(sessions, item.repo, item.number);
-    await dropTranscripts(item);
-    return dropped;
-  };
+  const agent = createAgent({
+    jail: parts.jail,
+    processes,
+    now,
+    ...(shared === null ? {} : { shared: { store: shared, log } }),
+    ...(replaced.binary === undefined ? {} : { binary: replaced.binary }),
+  });
+  const sessionControl = createSessionControl({
+    ...{ stateDir, store, sessions, shared, agent },
+    home: homes.path,
+    redact: redactor.text,
+  });
   const gateway = createGateway({
     dir: socketDir,
     upstream: config.model.baseUrl,
@@ -270,7 +258,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     policies: () => policiesOf(config),
     agents: () => config.agents,
     readSnapshot,
-    dropSessions: async (item) => await dropSessions(item, "closed"),
+    dropSessions: async (item) => await sessionControl.dropItem(item, "closed"),
     gates,
     chance: Math.random,
     now,
@@ -284,13 +272,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   const runs: RunDependencies = {
     forge,
     git,
-    agent: createAgent({
-      jail: parts.jail,
-      processes,
-      now,
-      ...(shared === null ? {} : { shared: { store: shared, log } }),
-      ...(replaced.binary === undefined ? {} : { binary: replaced.binary }),
-    }),
+    agent,
     jail: parts.jail,
     processes,
     gateway,
@@ -305,7 +287,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     prompts: () => parts.prompts,
     repository: (repo) => repositorySettings(config, repo),
     agentSettings: (name) => agentSettings(config, name),
-    sessionHome,
+    sessionHome: homes.path,
     readSnapshot,
     oneMerge: oneAtATime(),
     gates,
@@ -332,52 +314,8 @@ async function run(config: Config, parts: Parts): Promise<number> {
   await store.work.reap(owner);
   await noticeNewConfig(store, config);
 
-  let closing = false;
-  let waiting = 0;
-  let isAway = false;
-  const refresh = setInterval(() => {
-    store.work.waiting().then(
-      (queue) => {
-        waiting = queue.waiting;
-        if (isAway) log.info("the database answers again");
-        isAway = false;
-      },
-      (error: unknown) => {
-        if (!isAway) log.warn("the queue could not be counted", { reason: String(error) });
-        isAway = true;
-      },
-    );
-  }, WAITING_REFRESH_MS);
-  open.defer(() => clearInterval(refresh));
-  const intake = createIntake({
-    kind: config.forge.kind,
-    path: config.webhook.path,
-    secrets: () => config.webhook.secrets.map((secret) => Buffer.from(secret.reveal())),
-    bodyBytes: config.limits.bodyBytes,
-    queueLimit: config.limits.queue,
-    waiting: () => waiting,
-    closing: () => closing,
-    agents: () => config.agents,
-    concerns: (repo) => repositoryFor(config, repo) !== null,
-    deliveries: {
-      record: async (delivery, marks) => {
-        const kept = await store.deliveries.record(delivery, marks);
-        // Until the next count: a burst must not pass the limit between two of them.
-        if (kept === "accepted") waiting += marks.length;
-        return kept;
-      },
-    },
-    now,
-    metrics: deliveries,
-    audit,
-    log,
-  });
-  const publicListener = createPublicListener({
-    listen: config.webhook.listen,
-    intake,
-    log,
-  });
-  open.defer(async () => await publicListener.stop(true));
+  const intake = openIntake({ config, store, now, metrics: deliveries, audit, log });
+  open.defer(async () => await intake.stop());
   const token = await adminToken(config, randomBytes);
   redactor.add([token.reveal()]);
   secrets.add([token.reveal()]);
@@ -388,34 +326,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     token: () => token.reveal(),
     now,
     store,
-    sessions: {
-      reset: async (agent, repo, number) => {
-        const item: ItemRef = {
-          repo: repo.toLowerCase(),
-          number: (await store.pulls.itemOf(repo.toLowerCase(), number)) ?? number,
-        };
-        const { runs: known } = await store.ledger.read(item);
-        if (known.some((one) => one.agent === agent && one.endedAt === null)) return "running";
-        // A run that is still being prepared has read the session already.
-        if ((await store.work.runningAgent(item)) === agent) return "running";
-        const key = sessionKey(agent, item.repo, item.number);
-        await store.conversations.ending([key], "reset");
-        await shared?.dropSession(key);
-        const existed = await dropSession(sessions, key);
-        await removeTree(sessionHome(item, agent));
-        return existed;
-      },
-      resetItem: async (item) => {
-        const { runs: known } = await store.ledger.read(item);
-        if (known.some(({ endedAt }) => endedAt === null)) return "running";
-        if ((await store.work.runningAgent(item)) !== null) return "running";
-        return await dropSessions(item, "reset");
-      },
-      transcript: async ({ key, agent, repo, number, sessionId }) => {
-        const place = { key, home: sessionHome({ repo, number }, agent) };
-        return await runs.agent.readTranscript(place, sessionId, redactor.text);
-      },
-    },
+    sessions: sessionControl,
     control: {
       pause: async (scope) => await pause(scope, { pauseFile, store, log }),
       ...control.words,
@@ -434,7 +345,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
       administrators: administrators.known(),
     }),
     gates,
-    readiness: () => ({ ready: !closing && !isAway, sweep: sweepState }),
+    readiness: () => ({ ready: intake.isReady(), sweep: sweepState }),
     metricsText: async () => (await metrics.render()).body,
     audit,
     version: packageFile.version,
@@ -447,39 +358,19 @@ async function run(config: Config, parts: Parts): Promise<number> {
     pid: process.pid,
     version: packageFile.version,
     started_at: new Date(now()).toISOString(),
-    webhook: `${publicListener.url}${config.webhook.path}`,
+    webhook: `${intake.listener.url}${config.webhook.path}`,
     admin: adminListener.url,
   });
-  log.info("serving", { webhook: publicListener.url, admin: adminListener.url, pid: process.pid });
+  log.info("serving", { webhook: intake.listener.url, admin: adminListener.url, pid: process.pid });
   loop.start();
   const asking = askAdministrators(config, { administrators, log, signal: shutdown.signal });
-  const sweeping = sweepForEver({
-    deps: work,
-    owner,
-    everyMs: config.sweepSeconds * 1000,
-    signal: shutdown.signal,
-    onState: (state) => {
+  const keeping = upkeep({
+    ...{ config, work, owner, homes, transcripts: shared, signal: shutdown.signal },
+    sessionsChanged: () => sessions.mirror.changed(),
+    onSweep: (state) => {
       sweepState = state;
     },
   });
-  const tidying = tidyForEver({
-    store,
-    deliveryMs: config.limits.deliveryDays * DAY_MS,
-    now,
-    log,
-    signal: shutdown.signal,
-  });
-  const makingRoom = makeRoomForEver(work, {
-    limits: () => diskLimits(config.limits),
-    signal: shutdown.signal,
-  });
-  const retaining = retainForEver({
-    ...{ store, homes, transcripts: shared, owner, now, log },
-    unusedMs: config.limits.transcriptDays * DAY_MS,
-    sessionsChanged: () => sessions.mirror.changed(),
-    signal: shutdown.signal,
-  });
-
   const watchingFile = watchPauseFile(pauseFile, {
     wasOn: (await own.get(PAUSED_BY_FILE)) === "1",
     changed: async (isOn) => {
@@ -499,12 +390,9 @@ async function run(config: Config, parts: Parts): Promise<number> {
   log.info("stopping");
   shutdown.abort();
   control.stop();
-  await withinShutdown(
-    Promise.all([loop.drain(), sweeping, tidying, makingRoom, retaining, watchingFile, asking]),
-    log,
-  );
+  await withinShutdown(Promise.all([loop.drain(), keeping, watchingFile, asking]), log);
   // Until here the intake went on: what comes in the last moment is sent away.
-  closing = true;
+  intake.close();
   await open.disposeAsync();
   log.info("stopped");
   return EXIT_DONE;

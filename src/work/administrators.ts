@@ -2,7 +2,7 @@ import { ForgeFailure, type ForgeFailureKind } from "../ports/forge.ts";
 import type { Audit, Log } from "../ports/observe.ts";
 
 /** An account of ours that could change the rules of a repository. */
-export interface Administrator {
+interface Administrator {
   readonly repo: string;
   readonly agent: string;
 }

@@ -30,7 +30,7 @@ const FINE: Evidence = {
     ["c", { statuses: [200] }],
   ]),
   delivered: new Set(["a", "c"]),
-  items: [{ number: 1, waits: false, decision: "nothing", state: "idle" }],
+  items: [{ number: 1, waits: false, decision: "nothing", state: "idle", reason: "" }],
   marks: 0,
   runs: [run("r1", "cancelled"), run("r2", "asked"), run("r3", "succeeded", "boss/implement/1+9")],
   lives: [life("r1", 0, "reply"), life("r2", 20, "ask_human"), life("r3", 40, "open_pull_request")],
@@ -49,7 +49,7 @@ const PLANTED: readonly (readonly [string, keyof Counters, Partial<Evidence>])[]
   [
     "an item that nobody looked at again",
     "lost",
-    { items: [{ number: 1, waits: true, decision: "nothing", state: "idle" }] },
+    { items: [{ number: 1, waits: true, decision: "nothing", state: "idle", reason: "" }] },
   ],
   [
     "a delivery taken twice",
@@ -59,7 +59,7 @@ const PLANTED: readonly (readonly [string, keyof Counters, Partial<Evidence>])[]
   [
     "an order without a run",
     "neverStarted",
-    { items: [{ number: 1, waits: false, decision: "run implement", state: "idle" }] },
+    { items: [{ number: 1, waits: false, decision: "run implement", state: "idle", reason: "" }] },
   ],
   [
     "a run after one that ended well",

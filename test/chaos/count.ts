@@ -115,9 +115,7 @@ function beyondFirst(names: readonly string[]): number {
 }
 
 /** What the service's database says; it may be in use. */
-export function storedIn(
-  dir: string,
-): Pick<Evidence, "delivered" | "items" | "marks" | "runs"> & {
+export function storedIn(dir: string): Pick<Evidence, "delivered" | "items" | "marks" | "runs"> & {
   readonly parked: readonly number[];
   readonly leases: number;
   /** The same text as long as nothing has happened. */

@@ -23,6 +23,14 @@ const WEAKNESSES = {
       actor: (agent) => ({ ...forge.actor(agent), reviews: async () => [] }),
     }),
   }),
+  /** No pull request is found again, in the ledger or on the forge, before another one is opened. */
+  "pull look-up": (): Replaced => ({
+    store: (store) => ({ ...store, effects: findsNoEffect(store.effects) }),
+    forge: (forge) => ({
+      ...forge,
+      reader: { ...forge.reader, pullsByBranch: async () => [] },
+    }),
+  }),
   /** An order is decided and then forgotten. */
   order: (): Replaced => ({ store: forgetsOrders }),
 } as const;

@@ -1,0 +1,82 @@
+import { type Config, repositoryFor } from "../config/config.ts";
+import { createPublicListener } from "../http/public-listener.ts";
+import type { Listener } from "../http/serve.ts";
+import { createIntake } from "../intake/create-intake.ts";
+import type { Audit, Log, Metrics } from "../ports/observe.ts";
+import type { Store } from "../ports/store.ts";
+
+const WAITING_REFRESH_MS = 200;
+
+/** The public side of the service. */
+export interface OpenIntake {
+  readonly listener: Listener;
+  /** The database answers, and nobody is closing. */
+  isReady(): boolean;
+  /** From now on what comes is sent away. */
+  close(): void;
+  /** Ends the listener and the counting. */
+  stop(): Promise<void>;
+}
+
+/** Opens the public listener with the intake behind it. */
+export function openIntake(options: {
+  readonly config: Config;
+  readonly store: Store;
+  readonly now: () => number;
+  readonly metrics: Pick<Metrics, "delivery">;
+  readonly audit: Audit;
+  readonly log: Log;
+}): OpenIntake {
+  const { config, store, now, metrics, audit, log } = options;
+  let closing = false;
+  let waiting = 0;
+  let isAway = false;
+  const refresh = setInterval(() => {
+    store.work.waiting().then(
+      (queue) => {
+        waiting = queue.waiting;
+        if (isAway) log.info("the database answers again");
+        isAway = false;
+      },
+      (error: unknown) => {
+        if (!isAway) log.warn("the queue could not be counted", { reason: String(error) });
+        isAway = true;
+      },
+    );
+  }, WAITING_REFRESH_MS);
+  const intake = createIntake({
+    kind: config.forge.kind,
+    path: config.webhook.path,
+    secrets: () => config.webhook.secrets.map((secret) => Buffer.from(secret.reveal())),
+    bodyBytes: config.limits.bodyBytes,
+    queueLimit: config.limits.queue,
+    waiting: () => waiting,
+    closing: () => closing,
+    agents: () => config.agents,
+    concerns: (repo) => repositoryFor(config, repo) !== null,
+    deliveries: {
+      record: async (delivery, marks) => {
+        const kept = await store.deliveries.record(delivery, marks);
+        // Until the next count: a burst must not pass the limit between two of them.
+        if (kept === "accepted") waiting += marks.length;
+        return kept;
+      },
+    },
+    now,
+    metrics,
+    audit,
+    log,
+  });
+  const listener = createPublicListener({ listen: config.webhook.listen, intake, log });
+  return {
+    listener,
+    isReady: () => !closing && !isAway,
+    close: () => {
+      closing = true;
+    },
+    stop: async () => {
+      clearInterval(refresh);
+      await listener.stop(true);
+    },
+  };
+}
