@@ -58,6 +58,8 @@ async function runTests(
     "bun",
     "test",
     "--randomize",
+    // On a busy machine git alone takes seconds; what must be quick says so itself.
+    "--timeout=30000",
     "--reporter=junit",
     `--reporter-outfile=${report}`,
   ];

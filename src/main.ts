@@ -34,8 +34,8 @@ export async function serve(options: {
   }
   const { config, notices } = loaded;
   const { stateDir } = config;
-  await mkdir(stateDir, { recursive: true, mode: 0o700 });
-  const problem = checkStateDir(stateDir, process.getuid?.() ?? null);
+  const problem =
+    (await makeStateDir(stateDir)) ?? checkStateDir(stateDir, process.getuid?.() ?? null);
   if (problem !== null) return refuse([problem]);
   const lock = lockStateDir({
     stateDir,
@@ -50,6 +50,18 @@ export async function serve(options: {
     return await runService({ config, notices, env, replaced });
   } finally {
     lock.release();
+  }
+}
+
+/** Makes the directory unless something has that name; resolves with why it cannot be made, or null. */
+async function makeStateDir(stateDir: string): Promise<string | null> {
+  try {
+    await mkdir(stateDir, { recursive: true, mode: 0o700 });
+    return null;
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error)) throw error;
+    if (error.code === "EEXIST") return null;
+    return `state_dir ${stateDir} cannot be made: ${error.message}: name another directory, or make it`;
   }
 }
 

@@ -2,6 +2,7 @@ import { Refusal, room } from "./answers.ts";
 import type { Forge } from "./forge.ts";
 import { type Account, findAccount, LIMITS, nextId, type Token } from "./state.ts";
 
+/** An account to be made. */
 export type NewAccount = {
   login: string;
   kind?: Account["kind"];

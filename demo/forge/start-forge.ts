@@ -10,6 +10,7 @@ import type { Forge } from "./forge.ts";
 import { createGitRunner } from "./git-runner.ts";
 import { createState } from "./state.ts";
 
+/** How the embedded forge is started. */
 export type ForgeOptions = {
   /** Where the bare repositories are kept; made when missing. The rest lives in memory. */
   dir: string;

@@ -68,6 +68,7 @@ export function say(text: string): Step {
   return { text };
 }
 
+/** A step that calls a tool, after a text if one is given. */
 export function use(name: string, input: unknown, text?: string): Step {
   return { tools: [{ name, input }], ...(text === undefined ? {} : { text }) };
 }

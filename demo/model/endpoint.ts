@@ -41,6 +41,7 @@ export interface RecordedRequest {
   usage: Usage | null;
 }
 
+/** The running scripted model. */
 export interface ModelEndpoint {
   readonly url: string;
   readonly port: number;

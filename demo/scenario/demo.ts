@@ -10,6 +10,7 @@ import { startWorld, type World } from "./world.ts";
 const STORY_MS_MAX = 60_000;
 const LIVE_MS_MAX = 15 * 60_000;
 
+/** How the story is played. */
 export interface DemoOptions {
   readonly dir: string;
   /** A real key: then the model is the real one. */
@@ -20,6 +21,7 @@ export interface DemoOptions {
   readonly more?: string;
 }
 
+/** What came of it. */
 export interface DemoResult {
   /** The pull request the forge shows as merged, or null. */
   readonly pull: number | null;
@@ -140,6 +142,7 @@ async function entries(path: string): Promise<readonly string[]> {
   }
 }
 
+/** Removes what a demo has left on the disk. */
 export async function removeDemo(dir: string): Promise<void> {
   await rm(dir, { recursive: true, force: true });
 }

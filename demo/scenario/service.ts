@@ -12,6 +12,7 @@ const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 /** One line of the service's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string };
 
+/** The service as a process of its own. */
 export interface RunningService {
   readonly configPath: string;
   readonly stateDir: string;

@@ -54,7 +54,7 @@ export interface TranscriptMirror {
  * since the store is the truth, the conversation goes on from before that line. `newEntryId` names
  * the lines that the CLI gives no id (a third of them), so that trying again doubles nothing.
  */
-export function openMirror(options: {
+export function openTranscriptMirror(options: {
   readonly transcripts: TranscriptStore;
   readonly key: TranscriptKey;
   readonly holder: TranscriptHolder;

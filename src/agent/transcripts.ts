@@ -12,7 +12,7 @@ import { hasStored, holdsStored, storedBackwards } from "./stored-transcripts.ts
 import {
   MIRROR_LIMITS,
   type MirrorLimits,
-  openMirror,
+  openTranscriptMirror,
   type TranscriptMirror,
 } from "./transcript-mirror.ts";
 
@@ -80,7 +80,15 @@ export function sharedTranscripts({
         lastEntry += 1;
         return `${holder.owner}:${holder.fence}:${lastEntry}`;
       };
-      return openMirror({ transcripts: store, key, holder, holdsLease, newEntryId, limits, log });
+      return openTranscriptMirror({
+        transcripts: store,
+        key,
+        holder,
+        holdsLease,
+        newEntryId,
+        limits,
+        log,
+      });
     },
   };
 }

@@ -7,6 +7,7 @@ const time = z.union([z.number(), z.string()]).nullish();
 const text = z.string().nullish();
 const number = z.number().nullish();
 
+/** A work item as `/api/v1/items` shows it. */
 export const Item = z.looseObject({
   repo: z.string(),
   number: z.number(),
@@ -19,6 +20,7 @@ export const Item = z.looseObject({
 });
 export type Item = z.output<typeof Item>;
 
+/** A run as `/api/v1/runs` shows it. */
 export const Run = z.looseObject({
   id: z.string(),
   agent: text,
@@ -41,6 +43,7 @@ const Tokens = z
   .nullish();
 export type Tokens = z.output<typeof Tokens>;
 
+/** A session as `/api/v1/sessions` shows it. */
 export const Session = z.looseObject({
   key: z.string(),
   agent: text,
@@ -60,6 +63,7 @@ export const Session = z.looseObject({
 });
 export type Session = z.output<typeof Session>;
 
+/** One conversation of a session's history. */
 export const Conversation = z.looseObject({
   session_id: text,
   why: text,
@@ -76,8 +80,10 @@ export type Conversation = z.output<typeof Conversation>;
 
 /** Of a session that was dropped only key and history are there. */
 export const SessionDetail = Session.extend({ history: z.array(Conversation).default([]) });
+/** What was said in a session's current conversation, as text. */
 export const Transcript = z.looseObject({ session_id: text, transcript: z.string() });
 
+/** An effect in the detail of a work item. */
 export const Effect = z.looseObject({
   tool: text,
   state: text,
@@ -88,12 +94,14 @@ export const Effect = z.looseObject({
 });
 export type Effect = z.output<typeof Effect>;
 
+/** One work item with its sessions, runs and effects. */
 export const ItemDetail = Item.extend({
   runs: z.array(Run).default([]),
   sessions: z.array(Session).default([]),
   effects: z.array(Effect).default([]),
 });
 
+/** A delivery as `/api/v1/deliveries` shows it. */
 export const Delivery = z.looseObject({
   id: z.string(),
   event: text,
@@ -113,6 +121,7 @@ export const SessionList = z.looseObject({ sessions: z.array(Session), next });
 export const DeliveryList = z.looseObject({ deliveries: z.array(Delivery), next });
 
 const counts = z.record(z.string(), z.number()).default({});
+/** The answer of `/api/v1/status`. */
 export const Status = z.looseObject({
   version: text,
   paused: z.boolean(),
@@ -129,6 +138,7 @@ export const Status = z.looseObject({
 });
 export type Status = z.output<typeof Status>;
 
+/** Whether there was a session to forget. */
 export const Reset = z.looseObject({ session: z.boolean() });
 export const Drain = z.looseObject({ active: z.number() });
 export const ItemReset = z.looseObject({ sessions: z.number() });

@@ -53,6 +53,7 @@ export function addRunsCommands(program: Command, setting: CommandSetting): void
   );
 }
 
+/** The columns in which runs are listed. */
 export const RUN_COLUMNS: readonly Column<Run>[] = [
   { title: "RUN", text: (run) => toText(run.id) },
   { title: "ITEM", text: itemOf },

@@ -67,6 +67,7 @@ export function addSessionsCommands(program: Command, setting: CommandSetting): 
   );
 }
 
+/** The columns in which sessions are listed. */
 export const SESSION_COLUMNS: readonly Column<Session>[] = [
   { title: "SESSION", text: (session) => toText(session.key) },
   { title: "ID", text: (session) => toText(session.session_id) },

@@ -52,7 +52,7 @@ function gatesText({ gates }: Status): string {
 function administratorsField({ administrators }: Status): [string, string][] {
   if (administrators.length === 0) return [];
   const named = administrators.map(({ repo, agent }) => `${toText(agent)} in ${toText(repo)}`);
-  return [["administrators", `${named.join(", ")}: nothing is started there`]];
+  return [["administrators", `${named.join(", ")}: give write access only`]];
 }
 
 function countsText(counts: Readonly<Record<string, number>>): string {

@@ -169,6 +169,9 @@ function secretFiles({ document, secretSource }: ConfigFile): string[] {
     document.admin.token,
     ...Object.values(document.agents).map((agent) => agent.token),
     ...[document.model.api_key, document.model.oauth_token].filter((one) => one !== undefined),
+    ...(document.database === null || typeof document.database === "string"
+      ? []
+      : [document.database]),
   ];
   return references.flatMap((reference) => {
     const found = secretSource(reference);

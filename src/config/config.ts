@@ -51,6 +51,7 @@ export interface Config {
   readonly document: ConfigDocument;
 }
 
+/** An agent as it is configured, its token read. */
 export interface AgentConfig {
   readonly name: string;
   readonly login: string;

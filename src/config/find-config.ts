@@ -18,6 +18,7 @@ export interface ConfigPlace {
   readonly home: string;
 }
 
+/** The file to read; else where it was looked for, and by which word or variable it was named (null: by none). */
 export type FoundConfig =
   | { readonly ok: true; readonly file: string }
   | { readonly ok: false; readonly searched: readonly string[]; readonly named: string | null };

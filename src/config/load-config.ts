@@ -15,6 +15,7 @@ export interface LoadOptions extends ConfigPlace {
   readonly uid: number | null;
 }
 
+/** A configuration that holds, with what is worth saying at every start; else every problem that was found. */
 export type ConfigResult =
   | { readonly ok: true; readonly config: Config; readonly notices: readonly ConfigNotice[] }
   | ConfigRefused;

@@ -28,6 +28,7 @@ export interface ConfigRefused {
   readonly problems: readonly ConfigProblem[];
 }
 
+/** The file in form, or why it is refused. */
 export type ConfigFileResult = { readonly ok: true; readonly value: ConfigFile } | ConfigRefused;
 
 /** Finds, parses and checks the form of the configuration. Reads that one file and nothing else. */

@@ -8,6 +8,7 @@ export interface YamlDocument {
   lineOf(path: readonly PropertyKey[]): number | null;
 }
 
+/** The parsed document, or everything that is wrong with it. */
 export type YamlResult =
   | { readonly ok: true; readonly document: YamlDocument }
   | { readonly ok: false; readonly problems: readonly ConfigProblem[] };

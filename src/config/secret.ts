@@ -39,6 +39,7 @@ export class Secret {
   }
 }
 
+/** A secret that was read, or what is wrong with its file or variable. */
 export type SecretRead =
   | { readonly ok: true; readonly secret: Secret; readonly worldReadable: boolean }
   /** `missing`: there is no such file (a created one may take its place). */

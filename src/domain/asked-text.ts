@@ -21,11 +21,12 @@ export function askedTextOf(trigger: string, { title, body }: Snapshot): AskedTe
   return { trigger, digest: hash.digest("hex") };
 }
 
-/** The text as it is kept, and back; null: it is none of ours. */
+/** The text as it is kept, for `readAskedText`. */
 export function writeAskedText({ trigger, digest }: AskedText): string {
   return `${digest} ${trigger}`;
 }
 
+/** What `writeAskedText` has written; null: nothing, or none of ours. */
 export function readAskedText(kept: string | null): AskedText | null {
   const match = /^([0-9a-f]{64}) (.+)$/u.exec(kept ?? "");
   return match?.[1] === undefined || match[2] === undefined

@@ -15,7 +15,9 @@ export interface Change {
 
 /** From these on a person looks at a change before it is merged: nobody reads so much by the way. */
 export const CHANGE_FILES_MAX = 100;
+/** See CHANGE_FILES_MAX. */
 export const CHANGE_LINES_MAX = 5_000;
+/** See CHANGE_FILES_MAX. */
 export const CHANGE_BYTES_MAX = 2_000_000;
 
 const NAMED_MAX = 3;

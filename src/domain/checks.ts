@@ -1,6 +1,7 @@
 import type { RepositoryPolicy } from "./policy.ts";
 import type { Pull } from "./snapshot.ts";
 
+/** What the statuses of a head say together; `contexts` are those that are waited for or failed. */
 export type ChecksVerdict =
   | { readonly kind: "green" }
   | { readonly kind: "pending"; readonly contexts: readonly string[] }

@@ -25,6 +25,7 @@ export interface RunOrder {
   readonly reviews: readonly number[];
 }
 
+/** What comes next for a work item, in the words of the glossary. `lookAgainAt` is epoch ms. */
 export type Decision =
   | { readonly kind: "nothing"; readonly reason: string; readonly lookAgainAt: number | null }
   | { readonly kind: "cleanup"; readonly reason: string }
@@ -49,6 +50,7 @@ export function notBuiltReason(skill: Skill): string {
   return `${NOT_BUILT}${skill}`;
 }
 
+/** Whether a reason was made by `notBuiltReason`. */
 export function isNotBuilt(reason: string): boolean {
   return reason.startsWith(NOT_BUILT);
 }
@@ -58,6 +60,7 @@ export function pausedReason(agent: string | null): string {
   return agent === null ? PAUSED : `${agent} is ${PAUSED}`;
 }
 
+/** Whether a reason was made by `pausedReason`. */
 export function isPaused(reason: string): boolean {
   return reason === PAUSED || reason.endsWith(` is ${PAUSED}`);
 }

@@ -56,10 +56,12 @@ function isNamed(account: Account, entry: string, { named }: Snapshot): boolean 
   return wanted === undefined || wanted === account.id;
 }
 
+/** The agents that have a skill, in the order of the configuration. */
 export function agentsWith(skill: Skill, policy: Policy): readonly PolicyAgent[] {
   return policy.agents.filter((agent) => agent.skills.includes(skill));
 }
 
+/** Whether the issue is assigned to this agent now; logins are compared without case. */
 export function isAssigned(agent: PolicyAgent, snapshot: Snapshot): boolean {
   const login = agent.login.toLowerCase();
   return snapshot.assignees.some((assignee) => assignee.login.toLowerCase() === login);

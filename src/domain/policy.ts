@@ -28,6 +28,7 @@ export interface RepositoryPolicy {
   readonly protectedPaths: readonly string[];
 }
 
+/** The limits of the configuration, in the units of their names; docs/configuration.md tells each. */
 export interface Limits {
   readonly runs: number;
   readonly runsPerAgent: number;

@@ -15,6 +15,7 @@ export interface Seen {
   readonly acts: readonly number[];
 }
 
+/** What a session has been shown of the pull request; `base` is a branch, `head` a sha. */
 export interface SeenPull {
   readonly number: number;
   readonly title: string;

@@ -11,6 +11,7 @@ export const SKILLS = [
   "merge",
 ] as const;
 
+/** One of SKILLS. */
 export type Skill = (typeof SKILLS)[number];
 
 /** The skills whose rule, prompts and effects exist; a decision for another one is `not built`. */

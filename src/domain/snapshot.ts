@@ -1,8 +1,4 @@
-/**
- * What the forge says about a work item at one moment, in our words. A snapshot is complete or it
- * does not exist: a half-read one is a failure of the forge, never a state (positive evidence).
- * All times are epoch milliseconds by the forge's clock.
- */
+/** An account of the forge; `id` is its number there, which never passes to another one. */
 export interface Account {
   readonly id: number;
   readonly login: string;
@@ -15,6 +11,7 @@ export interface ItemRef {
   readonly number: number;
 }
 
+/** A comment in the thread of an issue or a pull request. */
 export interface Comment {
   readonly id: number;
   /** The issue or pull request in whose thread it stands. */
@@ -49,6 +46,7 @@ export interface Act {
 
 type ReviewState = "APPROVED" | "REQUEST_CHANGES" | "COMMENT" | "PENDING" | "REQUEST_REVIEW";
 
+/** A remark of a review at a line of a file. */
 export interface LineComment {
   readonly id: number;
   readonly path: string;
@@ -59,6 +57,7 @@ export interface LineComment {
   readonly createdAt: number;
 }
 
+/** What an account submitted about a pull request, or (`REQUEST_REVIEW`) is asked to. */
 export interface Review {
   readonly id: number;
   readonly author: Account;
@@ -82,6 +81,7 @@ export interface Check {
   readonly at: number;
 }
 
+/** A pull request with everything decisions need of it. */
 export interface Pull {
   readonly number: number;
   readonly title: string;
@@ -108,6 +108,11 @@ export interface Pull {
   readonly endedAt: number | null;
 }
 
+/**
+ * What the forge says about a work item at one moment, in our words. A snapshot is complete or it
+ * does not exist: a half-read one is a failure of the forge, never a state (positive evidence).
+ * All times are epoch milliseconds by the forge's clock.
+ */
 export interface Snapshot {
   readonly item: ItemRef;
   /** `pull`: the number is a pull request that belongs to no issue. */

@@ -14,6 +14,7 @@ export function verdicts(pull: Pull): readonly Review[] {
   return [...newest.values()].filter((review) => !review.dismissed);
 }
 
+/** The verdict of one account, by its login without case; undefined: it has none. */
 export function verdictOf(account: Pick<Account, "login">, pull: Pull): Review | undefined {
   const login = account.login.toLowerCase();
   return verdicts(pull).find((review) => review.author.login.toLowerCase() === login);

@@ -36,7 +36,9 @@ export interface Caller {
   sendFor<T extends z.ZodType>(order: Write, schema: T): Promise<z.output<T>>;
 }
 
+/** The query of a GET, by parameter. */
 export type Query = Readonly<Record<string, string>>;
+/** A call that changes something; it is never repeated by itself. */
 export type Write = Pick<Request, "path" | "body"> & {
   readonly method: Exclude<Request["method"], "GET">;
 };
@@ -50,7 +52,9 @@ interface Page<T> {
 /** Makes callers that share one queue: one rate limit per forge. */
 export type Calls = (token: () => string, priority: number) => Caller;
 
+/** Rows asked for at once: what a forge gives at most by default (Forgejo: modules/setting/api.go, MAX_RESPONSE_ITEMS). */
 export const PAGE_SIZE = 50;
+/** A list that is longer than so many pages is a failure and not a shorter list. */
 export const PAGES_MAX = 100;
 /** The rate holds over this long, so that one item's reads need not wait for each other. */
 const WINDOW_SECONDS = 3;

@@ -16,6 +16,7 @@ interface ForgeAgent {
   readonly token: () => string;
 }
 
+/** Which forge, and by whose tokens it is asked. */
 export interface ForgeOptions {
   /** Where the forge is: http(s), without credentials; a path is kept. */
   readonly url: string;

@@ -18,6 +18,7 @@ export interface Answer {
   readonly headers: Headers;
 }
 
+/** With whom the calls are exchanged, and how. */
 export interface ExchangeOptions {
   /** `<configured url>/api/v1`. */
   readonly api: string;

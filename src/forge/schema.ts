@@ -12,6 +12,7 @@ const Text = z
   .nullish()
   .transform((text) => text ?? "");
 
+/** Forgejo: modules/structs/user.go. */
 export const UserRow = z.object({ id: z.number().int(), login: z.string().min(1) });
 const OptionalUser = UserRow.nullish().transform((user) => user ?? null);
 
@@ -139,8 +140,11 @@ export const RepoRow = z.object({
   permissions: z.object({ admin: z.boolean().nullish() }).nullish(),
 });
 
+/** The answer of GET /version. */
 export const VersionRow = z.object({ version: z.string() });
+/** Of what was made: its id. */
 export const IdRow = z.object({ id: z.number().int() });
+/** Of a pull request: its number. */
 export const NumberRow = z.object({ number: z.number().int().positive() });
 /** `{"message"}` of a refusal; a conflict of a merge has none. */
 export const RefusalRow = z.object({ message: z.string().optional() });

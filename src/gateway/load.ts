@@ -12,6 +12,7 @@ export interface DoorLoad {
 
 /** `door`: this run asks too much at once. `gateway`: all runs together do. */
 type Full = "door" | "gateway";
+/** A request that has been let in. */
 export interface Entered {
   /** The request has been passed on: its bytes are free, its place is not. */
   sent(): void;

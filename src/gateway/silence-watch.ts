@@ -3,6 +3,7 @@ export class Silence extends Error {
   override readonly name = "Silence";
 }
 
+/** Aborts `signal` unless something is heard in time; `stop` ends the watch. */
 export interface SilenceWatch {
   readonly signal: AbortSignal;
   heard(): void;

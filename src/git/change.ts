@@ -5,7 +5,8 @@ import { resolve } from "./refs.ts";
 const LISTED_BYTES_MAX = 4 * 1024 * 1024;
 const PATHS_MAX = 10_000;
 /** Of a symbolic link and of a submodule, as git writes them (gitglossary, "tree object"). */
-const LINK_MODES = ["120000", "160000"];
+const SUBMODULE_MODE = "160000";
+const LINK_MODES = ["120000", SUBMODULE_MODE];
 
 /** What base...head changes; branches of the remote or shas. @throws GitFailure */
 export async function changeBetween(
@@ -23,6 +24,8 @@ export async function changeOf(place: Place, cache: string, range: string): Prom
     await place.git({
       args: [
         ...["diff", how, "-z", "--no-abbrev", "--no-renames", "--no-ext-diff", "--no-textconv"],
+        // Our calls leave submodules alone (run-git.ts); here a link to other code counts.
+        "--ignore-submodules=none",
         ...[range, "--"],
       ],
       cwd: cache,
@@ -70,14 +73,15 @@ function linesOf(row: string): number {
 }
 
 async function bytesOf(place: Place, cache: string, rows: readonly RawRow[]): Promise<number> {
-  if (rows.length === 0) return 0;
+  const blobs = rows.filter(({ mode }) => mode !== SUBMODULE_MODE);
+  if (blobs.length === 0) return 0;
   const checked = await place.git({
     args: ["cat-file", "--batch-check=%(objectsize)", "--buffer"],
     cwd: cache,
-    input: rows.map(({ blob }) => `${blob}\n`).join(""),
+    input: blobs.map(({ blob }) => `${blob}\n`).join(""),
     outputBytes: LISTED_BYTES_MAX,
   });
-  // What is gone or a submodule is `<sha> missing`.
+  // What is gone is `<sha> missing`.
   return checked.stdout
     .split("\n")
     .reduce((sum, line) => sum + (/^\d+$/u.test(line) ? Number(line) : 0), 0);

@@ -18,6 +18,7 @@ import { createRunGit } from "./run-git.ts";
 import { sizes } from "./sizes.ts";
 import { createScratch } from "./trash.ts";
 
+/** Where caches and clones lie, and how the forge is reached. */
 export interface GitOptions {
   /** Existing directory of the service; `cache/` and `work/` are made in it. */
   readonly stateDir: string;

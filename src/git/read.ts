@@ -44,7 +44,15 @@ export async function diff(
     await resolve(place, of.repo, of.head),
   ];
   const text = await place.git({
-    args: ["diff", "--no-color", "--no-ext-diff", "--no-textconv", `${base}...${head}`, "--"],
+    args: [
+      "diff",
+      "--no-color",
+      "--no-ext-diff",
+      "--no-textconv",
+      "--ignore-submodules=none",
+      `${base}...${head}`,
+      "--",
+    ],
     cwd: place.cache.path(of.repo),
     outputBytes: bytes,
   });

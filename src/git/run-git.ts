@@ -17,6 +17,7 @@ interface GitCall {
   readonly remote?: GitRemote;
 }
 
+/** The one remote a call of git may speak to. */
 export interface GitRemote {
   readonly url: string;
   /** One header line, e.g. `Authorization: Basic …`; null: none. Reaches git by environment only. */

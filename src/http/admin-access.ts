@@ -7,9 +7,10 @@ import { isSession, SESSION_COOKIE } from "./session-cookie.ts";
 
 const LOOPBACK = ["localhost", "127.0.0.1", "[::1]"];
 
+/** Under which names the listener may be called, and with which token. */
 export interface AdminAccess {
   readonly listen: ListenAddress;
-  /** Further Host names behind a proxy, without port. */
+  /** Further Host names behind a proxy; one with a port counts at that port only. */
   readonly hosts: readonly string[];
   /** The admin token, trimmed; an empty one lets nobody in. */
   readonly token: () => string;
@@ -26,7 +27,7 @@ export function checkOrigin(access: AdminAccess): MiddlewareHandler {
   const names = new Set([...LOOPBACK, ...access.hosts, ...listenName(access.listen)].map(lower));
   return async (context, next) => {
     const host = lower(context.req.header("host") ?? "");
-    if (!names.has(host.replace(/:\d{1,5}$/, ""))) {
+    if (!names.has(host) && !names.has(host.replace(/:\d{1,5}$/, ""))) {
       return context.json({ error: "Host: not one of ours; add it to admin.hosts" }, 403);
     }
     const origin = context.req.header("origin");

@@ -129,6 +129,8 @@ function addChanges(api: Hono, options: AdminOptions): void {
       if (!body.ok) {
         return context.json({ error: body.error }, 400);
       }
+      const unknown = verb === "pause" ? unknownIn(body.value, options) : null;
+      if (unknown !== null) return context.json({ error: unknown }, 404);
       await options.control[verb](body.value);
       if (verb === "pause" && body.value.kind === "all" && options.status().pausedByFile) {
         // The file is enough: whatever holds the database must not hold this answer.
@@ -137,6 +139,19 @@ function addChanges(api: Hono, options: AdminOptions): void {
       const { paused, pauses } = await readStatus(options);
       return context.json({ paused, pauses });
     });
+  }
+}
+
+/** A name nobody has would be taken for a stop that holds. What was paused once can be resumed under any name. */
+function unknownIn(scope: PauseScope, { isConfigured }: AdminOptions): string | null {
+  if (isConfigured?.(scope) !== false) return null;
+  switch (scope.kind) {
+    case "all":
+      return null;
+    case "repo":
+      return `the configuration has no repository ${scope.repo}`;
+    case "agent":
+      return `the configuration has no agent ${scope.agent}`;
   }
 }
 

@@ -30,6 +30,8 @@ export interface SessionsControl {
 export interface AdminOptions extends AdminAccess {
   readonly store: AdminStore;
   readonly sessions: SessionsControl;
+  /** Whether the configuration has this agent, or an entry for this repository; absent: all are taken for known. */
+  readonly isConfigured?: (scope: PauseScope) => boolean;
   readonly control: {
     pause(scope: PauseScope): Promise<void>;
     /** Without a scope it ends a drain, too. */
@@ -49,7 +51,7 @@ export interface AdminOptions extends AdminAccess {
     readonly pausedByFile: boolean;
     /** No run is started until the service is restarted or resumed. */
     readonly draining: boolean;
-    /** Agents that administrate a repository, where nothing is started therefore; absent: none known. */
+    /** Agents that administrate a repository, which none should; absent: none known. */
     readonly administrators?: readonly { readonly repo: string; readonly agent: string }[];
   };
   readonly gates: Pick<Gates, "closed" | "holding">;

@@ -10,6 +10,7 @@ import { type ListenAddress, type Listener, serve, unavailable } from "./serve.t
  */
 const MOST_BYTES = 1024 ** 3;
 
+/** Where the forge calls, and what answers it. */
 export interface PublicListenerOptions {
   readonly listen: ListenAddress;
   readonly intake: Intake;

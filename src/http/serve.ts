@@ -14,6 +14,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
+/** Where to listen, and what answers. */
 export interface ServeOptions {
   readonly listen: ListenAddress;
   readonly maxRequestBodySize: number;

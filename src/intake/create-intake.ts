@@ -22,6 +22,7 @@ const OPEN_BODY_BYTES = 256 * 1024 * 1024;
 const BODY_MS = 10_000;
 const RETRY_SECONDS = "10";
 
+/** What the intake checks deliveries against, and where it keeps them. */
 export interface IntakeOptions extends Concern {
   readonly kind: ForgeFamily;
   readonly path: string;

@@ -14,7 +14,11 @@ const ANYBODYS = ["paused"];
  * into is closed to them (0700). Throws what the file system says.
  */
 export function checkStateDir(stateDir: string, uid: number | null): string | null {
-  const { mode, uid: owner } = statSync(stateDir);
+  const stats = statSync(stateDir);
+  if (!stats.isDirectory()) {
+    return `state_dir ${stateDir} is no directory: name one, or a place where one can be made`;
+  }
+  const { mode, uid: owner } = stats;
   if (uid !== null && owner !== uid) {
     return `state_dir ${stateDir} belongs to another user (uid ${owner}, the service is ${uid}): chown it, or name another directory`;
   }

@@ -14,6 +14,7 @@ import { placeOf } from "../store/postgres-refusal.ts";
 import { ownerOf } from "./look-again.ts";
 import { localDatabase, MOVED_TO } from "./open-database.ts";
 
+/** What was copied. */
 export interface Migrated {
   /** Where it is now, without a password. */
   readonly target: string;

@@ -14,6 +14,7 @@ export function localDatabase(stateDir: string): string {
   return join(stateDir, "claude-hooks.db");
 }
 
+/** The opened stores of this process. */
 export interface OpenDatabase {
   readonly store: Store;
   /** What belongs to this state directory and to no other: always in its own SQLite database. */

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import packageFile from "../../package.json" with { type: "json" };
 import { createAgent } from "../agent/create-agent.ts";
 import { adminToken } from "../config/admin-token.ts";
-import { type Config, policyFor, secretsOf } from "../config/config.ts";
+import { type Config, policyFor, repositoryFor, secretsOf } from "../config/config.ts";
 import { isPaused } from "../domain/decision.ts";
 import type { Policy } from "../domain/policy.ts";
 import { createForge } from "../forge/create-forge.ts";
@@ -327,6 +327,11 @@ async function run(config: Config, parts: Parts): Promise<number> {
     now,
     store,
     sessions: sessionControl,
+    isConfigured: (scope) =>
+      scope.kind === "all" ||
+      (scope.kind === "repo"
+        ? repositoryFor(config, scope.repo) !== null
+        : config.agents.some(({ name }) => name === scope.agent)),
     control: {
       pause: async (scope) => await pause(scope, { pauseFile, store, log }),
       ...control.words,

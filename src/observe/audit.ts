@@ -10,6 +10,7 @@ import { isMissing, setAside } from "./set-aside.ts";
 /** The kind under which refusals before the signature holds are recorded; `reason` is a field of it. */
 export const DELIVERY_REFUSED = "delivery_refused";
 
+/** Where the audit is written, and by what its end is known again. */
 export interface AuditOptions {
   /** `audit.jsonl` in the state directory, which must exist. */
   readonly file: string;
@@ -23,6 +24,7 @@ export interface AuditOptions {
   readonly fileBytesMax?: number;
 }
 
+/** The audit as the service opens and closes it. */
 export interface AuditFile extends Audit {
   /** Opens the record, repairs a torn end and says so; resolves when that is on the disk. */
   start(): Promise<void>;

@@ -8,6 +8,7 @@ export interface LogStream {
   write(line: string): void;
 }
 
+/** How the log looks, and where it goes. */
 export interface LogOptions {
   readonly redactor: Redactor;
   /** `json`: one object a line; `pretty`: for people at a terminal. */

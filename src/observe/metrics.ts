@@ -11,6 +11,7 @@ export interface Gauges {
   gates?(): readonly { readonly name: string; readonly closed: boolean }[];
 }
 
+/** The metrics, and their text for whoever collects them. */
 export interface MetricsOutput extends Metrics {
   /** The answer to `GET /metrics` in the Prometheus text format. A gauge that fails shows NaN. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>;

@@ -19,6 +19,7 @@ interface AuditFinding {
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
+/** The opened file, and where its chain stands. */
 export interface OpenAuditFile {
   readonly handle: FileHandle;
   /** Bytes of the file, after the repair. */

@@ -19,6 +19,7 @@ interface AuditRemark {
   readonly text: string;
 }
 
+/** What a look at the whole audit has found. */
 export interface AuditReport {
   readonly files: number;
   readonly lines: number;

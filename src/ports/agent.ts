@@ -48,6 +48,7 @@ export interface AgentListener {
   call(call: ToolCall, toolUseId: string): Promise<ToolAnswer>;
 }
 
+/** One thing heard from the CLI, without the SDK's words. */
 export type AgentEvent =
   | { readonly kind: "init"; readonly session: string }
   | { readonly kind: "text"; readonly text: string }
@@ -92,6 +93,7 @@ export type AgentEnd =
   /** The process died: its last tool call may or may not have happened. */
   | { readonly kind: "died"; readonly message: string };
 
+/** What a query came to: a report, never evidence (the forge is looked at afterwards). */
 export interface AgentReport {
   readonly end: AgentEnd;
   /** `system/init` was seen: the prompt is, or may be, in the transcript. */

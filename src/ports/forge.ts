@@ -13,6 +13,7 @@ export type ForgeFailureKind =
   | "malformed"
   | "refused";
 
+/** The forge gave no answer that can be used; `kind` says why, and no state follows from it. */
 export class ForgeFailure extends Error {
   override readonly name = "ForgeFailure";
   readonly kind: ForgeFailureKind;
@@ -44,6 +45,7 @@ type NumberFacts =
       readonly author: Account;
     };
 
+/** What a snapshot is to be read of. */
 export interface SnapshotQuery {
   readonly item: ItemRef;
   /** Pull requests known to belong to the item (the table never changes once written). */
@@ -90,8 +92,10 @@ export interface ForgeReader {
   clockOffset(): number;
 }
 
+/** The pull request of the branch, made now or found. */
 export type OpenPullAnswer = { readonly kind: "created" | "exists"; readonly number: number };
 
+/** A review as it is posted; `commitId` is the head it is about. */
 export interface ReviewSubmission {
   readonly event: "APPROVED" | "REQUEST_CHANGES" | "COMMENT";
   readonly body: string;
@@ -103,6 +107,7 @@ export interface ReviewSubmission {
   }[];
 }
 
+/** What became of a merge that was asked for. */
 export type MergeAnswer =
   | { readonly kind: "merged" }
   /** 201: the forge wants to merge later by itself; must be cancelled. */
@@ -144,6 +149,7 @@ interface ReactionTarget {
   readonly comment: number | null;
 }
 
+/** A pull request to be opened; `head` and `base` are branches of the same repository. */
 export interface NewPull {
   readonly head: string;
   readonly base: string;
@@ -151,11 +157,13 @@ export interface NewPull {
   readonly body: string;
 }
 
+/** How to merge, and the only head that may be merged. */
 export interface MergeOrder {
   readonly style: "merge" | "rebase" | "rebase-merge" | "squash" | "fast-forward-only";
   readonly headSha: string;
 }
 
+/** The forge: one reader, and each agent as an actor. */
 export interface Forge {
   readonly reader: ForgeReader;
   /** The actor of an agent by its configured name; throws on an unknown name (a bug). */

@@ -69,6 +69,7 @@ export interface Egress {
   open(hosts: readonly string[]): Promise<EgressDoor | null>;
 }
 
+/** The opening of one run to the hosts it may reach. */
 export interface EgressDoor {
   readonly socket: string;
   readonly refused: () => readonly string[];

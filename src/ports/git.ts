@@ -12,6 +12,7 @@ export type GitFailureKind =
   | "timeout"
   | "broken";
 
+/** Git could not do it; `kind` says why. */
 export class GitFailure extends Error {
   override readonly name = "GitFailure";
   readonly kind: GitFailureKind;
@@ -22,6 +23,7 @@ export class GitFailure extends Error {
   }
 }
 
+/** Which clone is wanted, and where it is to stand. */
 export interface WorkspaceOrder {
   readonly item: ItemRef;
   readonly agent: string;
@@ -48,6 +50,7 @@ export interface Workspace {
   readonly kept: string | null;
 }
 
+/** What became of a push; with the first two the branch stands at the clone's HEAD. */
 export type PushAnswer =
   | { readonly kind: "pushed"; readonly sha: string }
   /** The branch stands there already. */
@@ -124,6 +127,7 @@ export interface CommitLine {
   readonly subject: string;
 }
 
+/** What is to be pushed where; `remoteSha` is where the branch was known to stand (null: nowhere). */
 export interface PushOrder {
   readonly item: ItemRef;
   readonly agent: string;
@@ -148,6 +152,7 @@ export interface OutgoingWork {
   readonly change: Change;
 }
 
+/** What stands in a clone. */
 export interface CloneState {
   readonly headSha: string;
   readonly aheadOfBase: boolean;

@@ -31,6 +31,7 @@ export interface JailedCommand {
   };
 }
 
+/** Whether the walls hold on this host; else what is wrong and what to do. */
 export type JailCheck =
   | { readonly ok: true }
   | { readonly ok: false; readonly problem: string; readonly remedy: string };

@@ -14,11 +14,13 @@ export type MarkTarget =
   | { readonly kind: "branch"; readonly branch: string }
   | { readonly kind: "sha"; readonly sha: string };
 
+/** A place that is to be looked at again; `repo` is `owner/name` in lower case. */
 export interface Mark {
   readonly repo: string;
   readonly target: MarkTarget;
 }
 
+/** Why the store refuses. */
 export type StoreFailureKind =
   /** The database cannot be opened or brought to this version's tables. */
   | "open"
@@ -42,6 +44,7 @@ export class StoreFailure extends Error {
   }
 }
 
+/** A delivery as it is kept: of its body the digest only. `receivedAt` is epoch ms. */
 export interface DeliveryRecord {
   readonly id: string;
   readonly event: string;
@@ -60,6 +63,7 @@ export interface Page<T> {
   readonly next: string | null;
 }
 
+/** The deliveries that were taken in. */
 export interface DeliveryStore {
   /**
    * Durable when it resolves. `duplicate`: an accepted delivery of this id is known, and nothing was
@@ -82,6 +86,7 @@ export interface MarkRow {
   readonly tries: number;
 }
 
+/** `waiting`: it has an order that waits for a slot. */
 export type ItemState = "idle" | "waiting" | "running" | "parked";
 
 /** What is known of an item without asking the forge: the operator's line. */
@@ -108,6 +113,7 @@ export interface Claim {
   readonly mark: number;
 }
 
+/** The right to carry out the item's order. */
 export interface RunClaim extends Claim {
   readonly order: RunOrder;
 }
@@ -125,6 +131,7 @@ export interface ReconcileResult {
   readonly parks: readonly Park[];
 }
 
+/** What may run at the same time. */
 export interface RunLimits {
   readonly runs: number;
   readonly runsPerAgent: number;
@@ -132,6 +139,7 @@ export interface RunLimits {
   readonly held?: readonly string[];
 }
 
+/** The queue: marks, work items with their leases, pauses and holds. */
 export interface WorkStore {
   /** Adds one to the counter of every mark; `urgent` ones (webhooks) are reconciled before sweeps. */
   mark(marks: readonly Mark[], urgent: boolean): Promise<void>;
@@ -192,6 +200,7 @@ export interface WorkStore {
   running(): Promise<number>;
 }
 
+/** What a pause covers. */
 export type PauseScope =
   | { readonly kind: "all" }
   | { readonly kind: "repo"; readonly repo: string }
@@ -205,6 +214,7 @@ export interface PullTable {
   write(repo: string, pull: number, number: number): Promise<number>;
 }
 
+/** A session as it is stored; times are epoch ms. */
 export interface SessionRow {
   /** `<agent>:<owner>/<repo>#<number>`, repository in lower case. */
   readonly key: string;
@@ -270,6 +280,7 @@ export interface SessionLines {
   settle(owner: number, seen: readonly SeenLine[]): Promise<boolean>;
 }
 
+/** The sessions, by key. */
 export interface SessionTable {
   get(key: string): Promise<SessionRow | null>;
   /** Inserts or replaces; calls of one turn of the event loop share one commit. */
@@ -365,6 +376,7 @@ export interface Spent {
   readonly tokens: TokenUsage;
 }
 
+/** A run as it begins; `startedAt` is epoch ms, `shown` the ids of the texts and acts in its prompt. */
 export interface RunStart {
   readonly id: string;
   readonly item: ItemRef;
@@ -380,6 +392,7 @@ export interface RunStart {
   readonly begins?: Beginning;
 }
 
+/** How a run ended; `endedAt` is epoch ms. */
 export interface RunEnd {
   readonly id: string;
   readonly endedAt: number;
@@ -394,12 +407,14 @@ export interface RunEnd {
   readonly contextTokens?: number;
 }
 
+/** A run with its work item, for people. */
 export interface RunView extends RunRecord {
   readonly repo: string;
   readonly number: number;
   readonly promptBytes: number;
 }
 
+/** The runs, from their start to their end. */
 export interface RunStore {
   /** Writes run and session in one transaction, fenced by the claim; false when the lease is lost. Resolves with the attempt number. */
   start(claim: Claim, run: RunStart): Promise<number | null>;
@@ -445,6 +460,7 @@ export interface RunStore {
   }>;
 }
 
+/** The record of effects: intents, and what became of them. */
 export interface EffectStore {
   /**
    * Writes the intent; an existing record of the key is returned instead and nothing is written,
@@ -476,6 +492,7 @@ export interface ItemClone {
   readonly isWaitedFor: boolean;
 }
 
+/** What decisions and the disk need to know of items. */
 export interface LedgerStore {
   /** Everything `decide` needs of one item, read in one transaction. */
   read(item: ItemRef): Promise<Ledger>;
@@ -507,6 +524,7 @@ export interface Prefix {
   readonly tools: string;
 }
 
+/** With which beginnings conversations would be resumed. */
 export interface PrefixTable {
   /** Remembers what a run of the conversation was begun with. */
   put(prefix: Prefix): Promise<void>;
@@ -520,6 +538,7 @@ export interface MetaStore {
   set(key: string, value: string): Promise<void>;
 }
 
+/** Everything that is kept, in one database. */
 export interface Store {
   readonly deliveries: DeliveryStore;
   readonly work: WorkStore;

@@ -26,6 +26,7 @@ export interface TranscriptLine {
   readonly text: string;
 }
 
+/** Why the shared transcripts refuse. */
 export type TranscriptFailureKind =
   /** Somebody else has taken the session since, or it was dropped; trying again changes nothing. */
   | "stale"

@@ -15,6 +15,7 @@ export interface ConversationSteps {
   isStopped(): boolean;
 }
 
+/** How the last query ended, and what the forge showed then. */
 export interface ConversationEnd {
   readonly end: AgentEnd;
   readonly finding: Finding;

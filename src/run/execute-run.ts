@@ -110,24 +110,7 @@ async function prepare(
     look: async () => await deps.readSnapshot(item),
   });
   const ledger = await deps.store.ledger.read(item);
-  const key = sessionKey(agent.name, item.repo, item.number);
-  const stored = await deps.store.sessions.get(key);
-  const place = { key, home: deps.sessionHome(item, agent.name) };
-  const hasTranscript =
-    stored !== null && (await deps.agent.hasTranscript(place, stored.sessionId));
-  const [newest] = await deps.store.conversations.of(key, 1);
-  const ofSession = ledger.runs.filter(({ session }) => session === stored?.sessionId);
-  const plan = planSession({
-    session: stored,
-    newest: newest ?? null,
-    hasTranscript,
-    told: hasTranscript ? await toldRun(deps, place, { stored, ledger }) : null,
-    lastReason: ofSession.at(-1)?.reason ?? null,
-    skill: order.skill,
-    limits: policy.limits,
-    newId: deps.newId(),
-    now: deps.now(),
-  });
+  const { key, stored, plan } = await planOf(deps, { claim, settings, ledger });
   const composing = { order, run, plan, snapshot, ledger, settings, prepared };
   const prompt = await composeForRun(deps, composing);
   const standing = await standingRun(deps, composing);
@@ -173,6 +156,34 @@ async function isEditedMeanwhile(
   if (order.skill !== "implement" || policy === undefined) return false;
   const asked = readAskedText(await deps.store.meta.get(askedTextKey(item)));
   return asked !== null && isEditedSince(asked, asked.trigger, { snapshot, policy });
+}
+
+/** How the run meets its session: the stored one, if there is one, and what is to become of its conversation. */
+async function planOf(
+  deps: RunDependencies,
+  given: { claim: RunClaim; settings: RepositorySettings; ledger: Ledger },
+): Promise<{ readonly key: string; readonly stored: SessionRow | null; readonly plan: Plan }> {
+  const { claim, settings, ledger } = given;
+  const { item, order } = claim;
+  const key = sessionKey(order.agent, item.repo, item.number);
+  const stored = await deps.store.sessions.get(key);
+  const place = { key, home: deps.sessionHome(item, order.agent) };
+  const hasTranscript =
+    stored !== null && (await deps.agent.hasTranscript(place, stored.sessionId));
+  const [newest] = await deps.store.conversations.of(key, 1);
+  const ofSession = ledger.runs.filter(({ session }) => session === stored?.sessionId);
+  const plan = planSession({
+    session: stored,
+    newest: newest ?? null,
+    hasTranscript,
+    told: hasTranscript ? await toldRun(deps, place, { stored, ledger }) : null,
+    lastReason: ofSession.at(-1)?.reason ?? null,
+    skill: order.skill,
+    limits: settings.policy.limits,
+    newId: deps.newId(),
+    now: deps.now(),
+  });
+  return { key, stored, plan };
 }
 
 /** A conversation that is asked for a hand-over is told nothing new by that: a kill then leaves it as it was. */

@@ -15,6 +15,7 @@ export interface PromptFiles {
   readonly texts: ReadonlyMap<string, string>;
 }
 
+/** A prompt file that keeps the service from starting. */
 export interface PromptProblem {
   readonly file: string;
   readonly problem: string;

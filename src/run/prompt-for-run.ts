@@ -19,6 +19,7 @@ const COMMITS_MAX = 50;
 /** The repository's own guide, the first that its base branch has. */
 const GUIDES = ["AGENTS.md", "CLAUDE.md"];
 
+/** A composed prompt, and what the session will have seen with it. */
 export interface RunPrompt {
   readonly text: string;
   /** Ids of every text and act the session will have been shown with this prompt. */

@@ -5,6 +5,7 @@ import type { CommitLine } from "../ports/git.ts";
 import type { DeltaPart } from "../sessions/delta.ts";
 import { quote, type RenderContext, renderPart } from "./render-part.ts";
 
+/** Everything a prompt is made of. */
 export interface PromptInput {
   readonly order: RunOrder;
   readonly run: string;

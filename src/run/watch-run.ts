@@ -23,6 +23,7 @@ export interface Stop {
   readonly reason: string;
 }
 
+/** The watch of one living run. */
 export interface RunWatch {
   readonly signal: AbortSignal;
   stopped(): Stop | null;

@@ -36,6 +36,7 @@ export type DeltaPart =
   | { readonly kind: "check"; readonly check: Check }
   | { readonly kind: "act"; readonly act: Act };
 
+/** What a session has not been shown yet. */
 export interface Delta {
   readonly parts: readonly DeltaPart[];
   /** What the session has seen once it has read the parts. */

@@ -39,7 +39,10 @@ export interface FileSessions {
   readonly skipped: readonly SkippedEntry[];
 }
 
+/** The last moment a date can name, in epoch milliseconds (ECMAScript, "Time Values"). */
+const MOMENT_MAX = 8.64e15;
 const count = z.number().int().nonnegative();
+const moment = count.max(MOMENT_MAX);
 
 // Only key and session id must be there: a person may add a line by hand.
 const entrySchema = z.object({
@@ -48,8 +51,8 @@ const entrySchema = z.object({
   repo: z.string().optional(),
   number: z.number().optional(),
   session_id: z.string(),
-  created_at: count.optional(),
-  updated_at: count.optional(),
+  created_at: moment.optional(),
+  updated_at: moment.optional(),
   resumes: count.optional(),
   tainted: z.boolean().optional(),
 });

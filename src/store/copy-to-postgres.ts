@@ -24,6 +24,7 @@ const FIRST: readonly string[] = ["run"];
 /** Any table, by its name. */
 type Any = Record<string, Record<string, unknown>>;
 
+/** One copied table. */
 export interface CopiedTable {
   readonly table: string;
   readonly rows: number;

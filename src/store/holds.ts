@@ -16,11 +16,15 @@ export function createHolds(
       const isKnown = await db.transaction().execute(async (tx) => {
         const order = { order_json: null, order_agent: null, order_fingerprint: null };
         if (!(await setOn(tx, item, { ...order, order_seq: null }))) return false;
-        await letGo(tx, item);
-        await tx
-          .insertInto("hold")
-          .values({ ...item, ...toColumns(hold) })
-          .execute();
+        const before = await readHold(tx, item);
+        // Its run may still be ending: who cancels that must not let people go on with what is parked.
+        if (before?.kind !== "parked" || hold.kind === "parked") {
+          await letGo(tx, item);
+          await tx
+            .insertInto("hold")
+            .values({ ...item, ...toColumns(hold) })
+            .execute();
+        }
         await mark(tx, item);
         return true;
       });

@@ -13,6 +13,7 @@ const PROBE_MS_MAX = 5000;
 /** Wake-ups sent by this process are at least so far apart: one is as good as ten. */
 const SEND_EVERY_MS = 20;
 
+/** Hears what other processes have written. */
 export interface PostgresWake {
   /** Tells the other processes that work may have become due. Never throws, may be lost. */
   send(): void;

@@ -62,6 +62,7 @@ export interface Tables {
   prefix: { key: string; session: string; agent: string; model: string; tools: string };
 }
 
+/** See DeliveryRecord; `seq` is the order of arrival. */
 export interface DeliveryTable {
   seq: Generated<number>;
   id: string;
@@ -92,6 +93,7 @@ export interface MarkTable {
   tries: number;
 }
 
+/** One row per work item: what was decided, its order, its lease and fence. */
 export interface ItemTable {
   id: Generated<number>;
   repo: string;
@@ -138,6 +140,7 @@ export interface HoldTable {
   known_act: number | null;
 }
 
+/** See SessionRow. */
 export interface SessionColumns {
   key: string;
   agent: string;
@@ -165,6 +168,7 @@ interface ConversationTable {
   ended_why: SessionDrop | null;
 }
 
+/** See RunRecord; the row carries the process, too. */
 export interface RunTable {
   seq: Generated<number>;
   id: string;
@@ -206,6 +210,7 @@ interface RunSeenTable {
   seen_json: string;
 }
 
+/** See EffectRecord; intent and result are one row. */
 export interface EffectTable {
   id: Generated<number>;
   key: string;

@@ -24,8 +24,9 @@ const REPOSITORIES_MAX = 1_000;
 const NO_RIGHTS: readonly ForgeFailureKind[] = ["not_found", "forbidden", "refused", "malformed"];
 
 /**
- * An administrator can switch the protection of branches off, and a merge by one passes it by. So
- * nothing is started in a repository in which an agent is one (Forgejo: models/perm/access).
+ * An administrator can switch the protection of branches off, and a merge by one may pass it by
+ * (Forgejo: models/perm/access). The service never asks for such a merge, but whoever had the
+ * agent's token could; so it is said in the log, the audit and the status.
  */
 export function createAdministrators(parts: {
   readonly agents: () => readonly { readonly name: string }[];
@@ -72,7 +73,7 @@ export function createAdministrators(parts: {
   }
 }
 
-/** Why nothing is started there, and what to do about it. */
-export function administratorReason(repo: string, names: readonly string[]): string {
+/** What is wrong, and what to do about it. */
+function administratorReason(repo: string, names: readonly string[]): string {
   return `${names.join(", ")} must not be an administrator of ${repo}: give the account write access only`;
 }

@@ -14,6 +14,7 @@ const SLEEP_MS_MIN = 50;
 /** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
 
+/** The loop from the outside. */
 export interface WorkLoop {
   /** Begins to claim work. */
   start(): void;

@@ -10,7 +10,6 @@ import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import { GitFailure } from "../ports/git.ts";
 import type { Claim, ItemRow, ReconcileResult } from "../ports/store.ts";
-import { administratorReason } from "./administrators.ts";
 import { changesBetween } from "./changes-between.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { WorkDependencies } from "./dependencies.ts";
@@ -22,7 +21,6 @@ export const NO_ANSWER = "no answer: ";
 const FORGE_RETRY_MS = 15_000;
 const NOT_FOUND_RETRY_MS = 60 * 60_000;
 const DECISIONS_MAX = 10;
-const ADMINISTRATED_RETRY_MS = 10 * 60_000;
 
 /**
  * Reads one claimed item from the forge, decides, does what needs no agent, and gives the claim
@@ -79,7 +77,8 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
     const branchChange = await branchChangeOf(snapshot, deps);
     const now = deps.now();
     const state = { snapshot, ledger, policy, conflicts, changes, branchChange, askedText, now };
-    const decision = await unlessAdministrated(deps, item, decide(state));
+    const decision = decide(state);
+    if (decision.kind === "run") await nameAdministrators(deps, item.repo);
     tell(decision, { before, item, deps });
     if (decision.kind === "refuse") await sayRefusal(deps, item, decision);
     else if (decision.kind === "cleanup") await cleanUp(deps, item, snapshot, ledger);
@@ -88,17 +87,17 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
   throw new Error(`${item.repo}#${item.number}: the same decision ${DECISIONS_MAX} times in a row`);
 }
 
-/** No run begins where one of our accounts could change the rules. */
-async function unlessAdministrated(
-  deps: WorkDependencies,
-  { repo }: ItemRef,
-  decision: Decision,
-): Promise<Decision> {
-  if (decision.kind !== "run") return decision;
-  const names = (await deps.administrators?.(repo)) ?? [];
-  if (names.length === 0) return decision;
-  const reason = administratorReason(repo, names);
-  return { kind: "nothing", reason, lookAgainAt: deps.now() + ADMINISTRATED_RETRY_MS };
+/** Says which of our accounts could change the rules of the repository. A forge that does not say is asked again at the next run. */
+async function nameAdministrators(deps: WorkDependencies, repo: string): Promise<void> {
+  try {
+    await deps.administrators?.(repo);
+  } catch (error) {
+    if (!(error instanceof ForgeFailure)) throw error;
+    deps.log.debug("whether agents are administrators is not known", {
+      repo,
+      reason: error.message,
+    });
+  }
 }
 
 async function outcomeOf(

@@ -6,12 +6,15 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import type { Mark, MarkRow } from "../ports/store.ts";
 import type { WorkDependencies } from "./dependencies.ts";
+import { isOfTheForge } from "./watch-forge.ts";
 
 const BATCH = 50;
 /** Asked about at once; the forge's own rate limit is behind it. */
 const AT_ONCE_MAX = 8;
 const BACKOFF = { firstMs: 1000, mostMs: 60_000 };
 const ITEMS_OF_BASE_MAX = 200;
+/** From so many answers that one mark was not given, the whole forge is suspect. */
+const SUSPECT_TRIES = 3;
 
 /**
  * Finds out which work items the waiting marks mean and moves them there, several at once. A mark
@@ -44,6 +47,8 @@ async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<
       retry_at: new Date(until).toISOString(),
       reason: error.message,
     });
+    // Of an item that is not known yet nothing else would tell that the forge is away.
+    if (row.tries + 1 >= SUSPECT_TRIES && isOfTheForge(error)) await deps.gates.suspect("forge");
   }
 }
 

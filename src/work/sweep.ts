@@ -2,6 +2,7 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import { type ChangedItem, ForgeFailure } from "../ports/forge.ts";
 import type { Mark } from "../ports/store.ts";
 import type { WorkDependencies } from "./dependencies.ts";
+import { isOfTheForge } from "./watch-forge.ts";
 
 const SINCE_KEY = "sweep:since";
 const LOCAL_KEY = "sweep:local";
@@ -15,6 +16,7 @@ const LOOK_UPS_OF_TURN = 20;
 /** With more owners than this a search is not made for each, but once for all that the account may read. */
 const OWNERS_MAX = 10;
 
+/** How the newest sweep stands, for `/readyz`. */
 export type SweepState = "running" | "done" | "failed";
 
 /**
@@ -62,6 +64,7 @@ async function askAll(
   const { sweepReader } = deps;
   const changed: ChangedItem[] = [];
   let complete = true;
+  let isSuspect = false;
   const ask = async (question: () => Promise<readonly ChangedItem[]>): Promise<void> => {
     try {
       changed.push(...(await question()));
@@ -69,6 +72,10 @@ async function askAll(
       if (!(error instanceof ForgeFailure)) throw error;
       complete = false;
       deps.log.warn("a part of the sweep failed", { reason: error.message });
+      // Once for each sweep: where nothing is waiting, nothing else notices that the forge is away.
+      if (isSuspect || !isOfTheForge(error)) return;
+      isSuspect = true;
+      await deps.gates.suspect("forge");
     }
   };
   for (const { name } of deps.agents()) {

@@ -22,7 +22,7 @@ export function watchForge<A, T>(
       failures = 0;
       return answer;
     } catch (error) {
-      if (error instanceof ForgeFailure && OF_THE_FORGE.includes(error.kind)) {
+      if (isOfTheForge(error)) {
         failures += 1;
         if (failures >= FAILURES_MAX) {
           failures = 0;
@@ -32,6 +32,11 @@ export function watchForge<A, T>(
       throw error;
     }
   };
+}
+
+/** Whether a failure makes the forge itself suspect, and not only what was asked for. */
+export function isOfTheForge(error: unknown): boolean {
+  return error instanceof ForgeFailure && OF_THE_FORGE.includes(error.kind);
 }
 
 /** Whether the forge answers a question about itself. */

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { layOutTranscript } from "../../src/agent/lay-out-transcript.ts";
-import { MIRROR_LIMITS, openMirror } from "../../src/agent/transcript-mirror.ts";
+import { MIRROR_LIMITS, openTranscriptMirror } from "../../src/agent/transcript-mirror.ts";
 import type { TranscriptStore } from "../../src/ports/transcripts.ts";
 import { type TranscriptWorld, transcriptWorld } from "../support/transcript-world.ts";
 
@@ -28,7 +28,15 @@ function mirrorOf(
   const transcripts = { ...world.store, append };
   const { log } = world;
   const holder = HOLDER;
-  return openMirror({ transcripts, key: KEY, holder, holdsLease, newEntryId, limits, log });
+  return openTranscriptMirror({
+    transcripts,
+    key: KEY,
+    holder,
+    holdsLease,
+    newEntryId,
+    limits,
+    log,
+  });
 }
 
 /** A world in which HOLDER may write. */

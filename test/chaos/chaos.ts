@@ -16,6 +16,7 @@ const MOMENTS = [
   "working",
   // The forge has it, and the service may not know yet.
   "on the forge",
+  "pull request there",
   "on record",
   "told",
   "ended",
@@ -23,7 +24,7 @@ const MOMENTS = [
 type Moment = (typeof MOMENTS)[number];
 const EFFECTS = /comment|pull_request/u;
 /** How long a moment is waited for, and how often it is looked whether there is work for it. */
-const MOMENT_MS = 8000;
+const MOMENT_MS = 5000;
 const BUSY_LOOK_MS = 100;
 /** New work needs so long to be seen. */
 const IDLE_MS = 1500;
@@ -102,7 +103,7 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
   const end = began + (options.playMs ?? PLAY_MS);
   const isInTime = (): boolean => performance.now() < end;
   await world.start(true);
-  await using acting = actUntil(people);
+  await using acting = actUntil(world, people);
   const provide = providing(world, people);
   const kill = async (kind: Kind): Promise<number> => {
     if (kind === "agents") await untilAgent(world, provide);
@@ -114,13 +115,15 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
     figures["restart ms, at most"] = Math.max(figures["restart ms, at most"] ?? 0, restartMs);
     return agents;
   };
-  for (; killed < all && isInTime(); killed += 1) {
+  while (killed < all && isInTime()) {
     // Every kind meets every moment, whatever the seed.
     const turn = Math.floor(killed / kinds.length) + options.seed;
     const moment = options.moment ?? MOMENTS[turn % MOMENTS.length] ?? "any";
     await untilMoment(world, moment, provide);
     await Bun.sleep(chance.between(0, moment === "any" ? 300 : 10));
-    await kill(kinds[killed % kinds.length] ?? "service");
+    const kind = kinds[killed % kinds.length] ?? "service";
+    // Agents that were gone before they could be killed are no kill.
+    if ((await kill(kind)) > 0 || kind !== "agents") killed += 1;
   }
   note(`${Math.round(performance.now() - began)} ms: killed`);
   if (options.realKills > 0) {
@@ -200,6 +203,8 @@ async function untilMoment(
     spawned: () => lines.findLast(({ msg }) => msg === "cli started"),
     working: () => recorder.lives.length,
     "on the forge": () => forge.deliveries.findLast(({ eventType }) => EFFECTS.test(eventType))?.id,
+    "pull request there": () =>
+      forge.deliveries.findLast(({ eventType }) => eventType === "pull_request")?.id,
     "on record": () => lines.findLast(({ msg }) => msg === "effect done"),
     told: () => recorder.lives.reduce((sum, { done }) => sum + done.length, 0),
     ended: () => lines.findLast(({ msg }) => msg === "run ended"),
@@ -231,12 +236,14 @@ function providing(world: ChaosWorld, people: People): () => Promise<void> {
   };
 }
 
-function actUntil(people: People): AsyncDisposable & { end(): Promise<void> } {
+function actUntil(world: ChaosWorld, people: People): AsyncDisposable & { end(): Promise<void> } {
+  const encourage = encouraging(world, people);
   let isOver = false;
   const acting = (async (): Promise<unknown> => {
     try {
       while (!isOver) {
         await people.act();
+        await encourage();
         await Bun.sleep(ACT_MS);
       }
       return null;
@@ -252,6 +259,19 @@ function actUntil(people: People): AsyncDisposable & { end(): Promise<void> } {
   return { end, [Symbol.asyncDispose]: end };
 }
 
+/** Tells who waits after a failure to go on, once a second at most; true while somebody waits. */
+function encouraging(world: ChaosWorld, people: People): () => Promise<boolean> {
+  let sayAt = 0;
+  return async () => {
+    const { parked } = storedIn(world.dir);
+    if (parked.length > 0 && performance.now() >= sayAt) {
+      sayAt = performance.now() + ENCOURAGE_MS;
+      for (const number of parked) await people.encourage(number);
+    }
+    return parked.length > 0;
+  };
+}
+
 /** Until everything sent is handled and nothing is left to do; who waits after a failure is told to go on. */
 async function untilQuiet(play: {
   readonly world: ChaosWorld;
@@ -261,7 +281,7 @@ async function untilQuiet(play: {
 }): Promise<"quiet" | "stopped" | "standing still" | "out of time"> {
   const { world, people, stopAt, isInTime } = play;
   world.load.calm();
-  let encouragedAt = 0;
+  const encourage = encouraging(world, people);
   let last = { trace: "", since: performance.now() };
   while (isInTime()) {
     if (stopAt !== null && LASTING.includes(stopAt)) {
@@ -269,13 +289,10 @@ async function untilQuiet(play: {
     }
     await world.forge.idle();
     await world.load.idle();
-    const { items, marks, parked, leases, trace } = storedIn(world.dir);
-    const busy = isBusy({ items });
+    const { items, marks, leases, trace } = storedIn(world.dir);
     const answered = await people.answer();
-    if (parked.length > 0 && performance.now() - encouragedAt > ENCOURAGE_MS) {
-      encouragedAt = performance.now();
-      for (const number of parked) await people.encourage(number);
-    } else if (!busy && marks === 0 && parked.length === 0 && !answered) return "quiet";
+    const waits = await encourage();
+    if (!isBusy({ items }) && marks === 0 && !waits && !answered) return "quiet";
     if (trace !== last.trace || leases > 0) last = { trace, since: performance.now() };
     if (performance.now() - last.since > STILL_MS) return "standing still";
     await Bun.sleep(SETTLE_LOOK_MS);

@@ -23,12 +23,16 @@ const WEAKNESSES = {
       actor: (agent) => ({ ...forge.actor(agent), reviews: async () => [] }),
     }),
   }),
-  /** No pull request is found again, in the ledger or on the forge, before another one is opened. */
+  /** No pull request is seen again, in the ledger or on the forge, before another one is opened. */
   "pull look-up": (): Replaced => ({
     store: (store) => ({ ...store, effects: findsNoEffect(store.effects) }),
     forge: (forge) => ({
       ...forge,
-      reader: { ...forge.reader, pullsByBranch: async () => [] },
+      reader: {
+        ...forge.reader,
+        pullsByBranch: async () => [],
+        snapshot: async (query) => ({ ...(await forge.reader.snapshot(query)), pull: null }),
+      },
     }),
   }),
   /** An order is decided and then forgotten. */

@@ -27,14 +27,14 @@ test("`version` prints the version of the package", async () => {
 
 test("`config check` of a good file is exit 0 and writes nothing", async () => {
   await using directory = await tempDirectory();
-  const file = await writeFixture(directory, fixtureWith({ "limits.disk_gb": 3 }));
+  const file = await writeFixture(directory, fixtureWith({ "limits.grace_hours": 3 }));
   const before = (await readdir(directory.path, { recursive: true })).sort();
 
   const plain = await claudeHooks(directory, ["config", "check"]);
   const json = await claudeHooks(directory, ["config", "check", "--json"]);
 
   expect(plain.code).toBe(0);
-  expect(plain.out).toContain("note: limits.disk_gb is not in force yet");
+  expect(plain.out).toContain("note: limits.grace_hours is not in force yet");
   expect(plain.out).toEndWith(`${file}: ok\n`);
   expect(parseJson(json.out)).toMatchObject({ ok: true, file, problems: [] });
   expect((await readdir(directory.path, { recursive: true })).sort()).toEqual(before);

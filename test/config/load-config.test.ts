@@ -317,3 +317,14 @@ test("reading again after a change gives the new configuration and leaves the ol
   expect(first.agents[0]?.token.reveal()).toBe("boss-token-0002-abcdef");
   expect(second.agents[0]?.token.reveal()).toBe("rotated-token-0009");
 });
+
+test("anybody may give work only in so many words, which is said, and not beside a list", async () => {
+  const changes = { "repositories.0.dangerously_allow_anyone": true };
+  const { config, notices } = accepted(await load(fixtureWith(changes)));
+  expect(config.repositories[0]?.policy.mayTrigger).toBe("anyone");
+  expect(notices.map(({ key }) => key)).toEqual(["repositories[0].dangerously_allow_anyone"]);
+  expect(notices[0]?.message).toContain("anybody on the forge gives work");
+
+  const both = await load(fixtureWith({ ...changes, "repositories.0.may_trigger": ["alice"] }));
+  expect(both.ok ? [] : both.problems).toMatchObject([{ key: "repositories[0].may_trigger" }]);
+});

@@ -23,6 +23,22 @@ for (const bad of BAD_CONFIGURATIONS) {
   });
 }
 
+test("a directory that holds only the database's address is not shown to agents either", async () => {
+  await using directory = await tempDirectory();
+  const changes = {
+    database: { file: "elsewhere/database" },
+    "repositories.0.read": ["elsewhere"],
+  };
+  await writeFixture(directory, fixtureWith(changes));
+  await directory.write("elsewhere/database", "postgres://u:hunter22@127.0.0.1/x\n");
+
+  const result = await loadConfig(optionsFor(directory));
+
+  expect(messages(result)).toEqual([
+    expect.stringMatching(/repositories\[0\]\.read\[0\] is .*what they must not see/u),
+  ]);
+});
+
 test("the table of mistakes is long", () => {
   expect(BAD_CONFIGURATIONS.length).toBeGreaterThanOrEqual(40);
 });

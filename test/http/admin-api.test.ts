@@ -139,6 +139,22 @@ describe("pausing", () => {
     expect(world.changed).toEqual([]);
   });
 
+  test.each([
+    [{ agent: "bos" }, "the configuration has no agent bos"],
+    [{ repo: "acme/widget" }, "the configuration has no repository acme/widget"],
+  ])("what nobody knows (%j) is 404, and can still be resumed", async (body, error) => {
+    await using world = await adminWorld({
+      isConfigured: (scope) => scope.kind === "all" || JSON.stringify(scope).includes("boss"),
+    });
+
+    const answer = await world.call("/api/v1/pause", { body });
+
+    expect([answer.status, answer.json]).toEqual([404, { error }]);
+    expect(world.changed).toEqual([]);
+    expect((await world.call("/api/v1/pause", { body: { agent: "boss" } })).status).toBe(200);
+    expect((await world.call("/api/v1/resume", { body })).status).toBe(200);
+  });
+
   test("is not done by GET", async () => {
     await using world = await adminWorld();
 

@@ -118,9 +118,8 @@ describe("without a sandbox", () => {
 });
 
 describe("an agent that administrates the repository", () => {
-  test("is named, and nothing starts there; with write access alone it does", async () => {
+  test("is named in log and status", async () => {
     await using world = await serviceWorld(ALONE);
-    world.script(steps(...IMPLEMENTING));
     const collaborator = `/repos/${REPO}/collaborators/boss`;
     await world.api("alice", "PUT", collaborator, { permission: "admin" });
     // A restart asks at once; what was known before is kept for ten minutes.
@@ -129,21 +128,8 @@ describe("an agent that administrates the repository", () => {
     await world.startAgain();
     const words = `boss must not be an administrator of ${REPO}: give the account write access only`;
     await world.line({ msg: words }, mark);
-    await world.issue();
-    const item = await world.until("a decision", async () => {
-      const view = await world.settled(1);
-      return view.reason === words ? view : null;
-    });
-    expect(item).toMatchObject({ decision: "nothing", runs: [] });
-    expect(world.requests()).toEqual([]);
     const { json } = await world.admin("GET", "/api/v1/status");
     expect(json).toMatchObject({ administrators: [{ repo: REPO, agent: "boss" }] });
-    expect((await world.cli("status")).out).toContain(`boss in ${REPO}: nothing is started there`);
-
-    await world.api("alice", "PUT", collaborator, { permission: "write" });
-    await world.kill();
-    await world.startAgain();
-    await world.comment("alice", 1, "Now.");
-    await world.line({ msg: "run ended", outcome: "succeeded" });
+    expect((await world.cli("status")).out).toContain(`boss in ${REPO}: give write access only`);
   }, 60_000);
 });

@@ -42,6 +42,16 @@ test.each([0o770, 0o720, 0o702, 0o777, 0o1777])(
   },
 );
 
+test("a file in its place is refused with the remedy", async () => {
+  await using directory = await tempDirectory();
+  const path = join(directory.path, "state");
+  await writeFile(path, "");
+
+  expect(checkStateDir(path, UID)).toBe(
+    `state_dir ${path} is no directory: name one, or a place where one can be made`,
+  );
+});
+
 test("a directory of somebody else is refused", async () => {
   await using directory = await tempDirectory();
   const path = await stateDir(directory.path, 0o700);

@@ -65,6 +65,18 @@ describe("a hold", () => {
     await store.work.hold(itemRef(42), parked);
     expect(await store.work.held(itemRef(42))).toEqual(parked);
   });
+
+  test("of a parked item stays when the run that it ends is cancelled, too", async () => {
+    await using world = await openStoreWorld();
+    const { store } = world;
+    await orderRun(store, 42);
+    const parked: Hold = { kind: "parked", agent: null, since: NOON, known: null };
+    await store.work.hold(itemRef(42), parked);
+
+    expect(await store.work.hold(itemRef(42), CANCELLED)).toBe(true);
+
+    expect(await store.work.held(itemRef(42))).toEqual(parked);
+  });
 });
 
 test("going on takes hold, parks and retry time away and remembers the newest run", async () => {

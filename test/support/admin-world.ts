@@ -47,7 +47,7 @@ export async function adminWorld(options: Partial<AdminOptions> = {}): Promise<A
   const listener = createAdminListener({
     listen: { host: "127.0.0.1", port: 0 },
     token: () => TOKEN,
-    hosts: ["hooks.example.org"],
+    hosts: ["hooks.example.org", "proxy.example.org:8443"],
     store,
     sessions: {
       reset: async (agent, repo, number) => {

@@ -16,8 +16,10 @@ type LookUp = (number: number) => Promise<void>;
 function work({ store, clock }: StoreWorld, lookUp: LookUp) {
   const logged: unknown[] = [];
   const asked: number[] = [];
+  const suspected: string[] = [];
   const deps = {
     store,
+    gates: { suspect: async (name: string) => suspected.push(name) },
     policy: () => policyWith(),
     forge: {
       reader: {
@@ -32,7 +34,7 @@ function work({ store, clock }: StoreWorld, lookUp: LookUp) {
     chance: () => 0.5,
     log: { warn: (_: string, fields: unknown) => logged.push(fields) },
   } as unknown as WorkDependencies;
-  return { deps, logged, asked };
+  return { deps, logged, asked, suspected };
 }
 
 test("a mark that waits for a slow answer holds up no other", async () => {
@@ -98,3 +100,25 @@ test("an answer that names its time is not asked for before it, if that is soon"
   world.clock.now = retryAt;
   expect(await world.store.work.unresolved(1)).toHaveLength(1);
 });
+
+test.each([
+  ["unavailable", ["forge", "forge"]],
+  ["rate_limited", ["forge", "forge"]],
+  ["auth", ["forge", "forge"]],
+  ["malformed", []],
+] as const)(
+  "a mark that has stayed without an answer three times (%s) makes the forge itself suspect: %j",
+  async (kind, expected) => {
+    await using world = await openStoreWorld();
+    const { deps, suspected } = work(world, async () => {
+      throw new ForgeFailure(kind, "GET: away");
+    });
+    await world.store.work.mark([issueMark(1)], true);
+    for (let attempt = 1; attempt <= 4; attempt += 1) {
+      if (attempt === 3) expect(suspected).toEqual([]);
+      await resolveMarks(deps);
+      while ((await world.store.work.unresolved(1)).length === 0) world.clock.now += 500;
+    }
+    expect(suspected).toEqual([...expected]);
+  },
+);

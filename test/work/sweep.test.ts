@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Snapshot } from "../../src/domain/snapshot.ts";
 import { createForge } from "../../src/forge/create-forge.ts";
-import type { ChangedItem } from "../../src/ports/forge.ts";
+import { type ChangedItem, ForgeFailure } from "../../src/ports/forge.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import type { WorkDependencies } from "../../src/work/dependencies.ts";
 import { createSnapshotReader } from "../../src/work/read-snapshot.ts";
@@ -182,5 +182,36 @@ test.each([
     expect(asked).toEqual([...owners]);
     const marks = await database.store.work.unresolved(10);
     expect(marks.map(({ mark }) => mark.repo)).toEqual([where]);
+  },
+);
+
+test.each([
+  ["unavailable", ["forge"]],
+  ["auth", ["forge"]],
+  ["malformed", []],
+] as const)(
+  "a sweep that gets no answer (%s) is not complete and makes the forge suspect once: %j",
+  async (kind, expected) => {
+    await using database = await openStoreWorld("memory");
+    const suspected: string[] = [];
+    const deps = {
+      forge: { reader: { clockOffset: () => 0 } },
+      sweepReader: {
+        changedFor: async () => {
+          throw new ForgeFailure(kind, "GET /repos/issues/search: away");
+        },
+      },
+      gates: { suspect: async (name: string) => suspected.push(name) },
+      store: database.store,
+      policy: () => null,
+      policies: () => [],
+      agents: () => policyWith().agents,
+      now: () => database.clock.now,
+      log: { debug: () => undefined, warn: () => undefined },
+    } as Partial<Record<keyof WorkDependencies, unknown>> as WorkDependencies;
+
+    expect(await sweep(deps)).toBe(false);
+
+    expect(suspected).toEqual([...expected]);
   },
 );

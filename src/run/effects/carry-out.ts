@@ -14,6 +14,7 @@ import { writeComment } from "./write-comment.ts";
 /** Comments that one run may write of its own accord. */
 const REPLIES_MAX = 5;
 
+/** The tools of one run, carried out. */
 export interface Effects {
   call(call: ToolCall): Promise<ToolAnswer>;
   /** Resolves when no call is being carried out: a CLI may die while one is. */

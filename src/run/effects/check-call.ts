@@ -18,6 +18,7 @@ export interface Allowance {
   last: string;
 }
 
+/** What a run may say as long as it has said nothing. */
 export function createAllowance(): Allowance {
   return { calls: CALLS_PER_RUN_MAX, bytes: TEXT_BYTES_PER_RUN_MAX, last: "" };
 }
