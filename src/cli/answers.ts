@@ -115,6 +115,7 @@ export const Delivery = z.looseObject({
 export type Delivery = z.output<typeof Delivery>;
 
 const next = z.string().nullish();
+/** The page of a list, with where the next one begins; so are the three below. */
 export const ItemList = z.looseObject({ items: z.array(Item), next });
 export const RunList = z.looseObject({ runs: z.array(Run), next });
 export const SessionList = z.looseObject({ sessions: z.array(Session), next });
@@ -140,7 +141,9 @@ export type Status = z.output<typeof Status>;
 
 /** Whether there was a session to forget. */
 export const Reset = z.looseObject({ session: z.boolean() });
+/** How many runs are still alive. */
 export const Drain = z.looseObject({ active: z.number() });
+/** How many sessions were forgotten. */
 export const ItemReset = z.looseObject({ sessions: z.number() });
 
 /** The answer in the form a command prints; throws CliFailure when the service speaks another language. */

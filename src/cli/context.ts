@@ -20,6 +20,7 @@ export interface CommandSetting {
   readonly exit: (code: number) => void;
 }
 
+/** What a command exits with when it did what it was asked. */
 export const EXIT_DONE = 0;
 /** The command failed, or found problems. */
 export const EXIT_FAILED = 1;

@@ -78,8 +78,9 @@ export function stillHasWork(agent: PolicyAgent, snapshot: Snapshot, policy: Pol
   );
 }
 
-/** Whether a text calls this agent by `@login`. */
-export function mentions(body: string, login: string): boolean {
+/** Whether a text calls this agent by `@login`; `word`: and says this one (of letters) to it right after. */
+export function mentions(body: string, login: string, word: string | null = null): boolean {
   const escaped = login.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
-  return new RegExp(`(^|[^\\w.@/-])@${escaped}(?![\\w-])`, "iu").test(body);
+  const after = word === null ? "" : `[ \\t]+${word}\\b`;
+  return new RegExp(`(^|[^\\w.@/-])@${escaped}(?![\\w-])${after}`, "iu").test(body);
 }

@@ -87,7 +87,7 @@ function candidates(agent: PolicyAgent, snapshot: Snapshot, policy: Policy): rea
     if (act.kind === "reopened") add(fromAct(act, `${act.actor.login} reopened the issue`));
   }
   for (const comment of snapshot.comments) {
-    if (asksToContinue(comment.body, agent.login)) {
+    if (mentions(comment.body, agent.login, "continue")) {
       add({
         id: `comment:${comment.id}`,
         person: comment.author,
@@ -121,10 +121,6 @@ function labelledAgent(snapshot: Snapshot, policy: Policy): Assignment | null {
   if (label === null || agent === undefined || !snapshot.labels.includes(label)) return null;
   const act = newest(snapshot.acts, (row) => row.kind === "labeled" && row.label === label);
   return { agent, at: act?.at ?? snapshot.createdAt };
-}
-
-function asksToContinue(body: string, login: string): boolean {
-  return mentions(body, login) && /@[\w.-]+[ \t]+continue\b/iu.test(body);
 }
 
 function fromAct(act: Act, words: string): Omit<Trigger, "agent"> {

@@ -24,6 +24,8 @@ export interface Control {
 /** `wake` makes the loop look for work; `now`: epoch ms. */
 export function createControl(parts: {
   readonly store: Pick<Store, "runs" | "work">;
+  /** The name under which this process holds leases: a drain is of its own runs. */
+  readonly owner: string;
   readonly wake: () => void;
   readonly now: () => number;
   readonly log: Log;
@@ -53,8 +55,8 @@ export function createControl(parts: {
       drain: async () => {
         if (!drain.signal.aborted) log.info("draining");
         drain.abort("draining");
-        await until(async () => (await store.work.running()) === 0);
-        return await store.work.running();
+        await until(async () => (await store.work.running(parts.owner)) === 0);
+        return await store.work.running(parts.owner);
       },
     },
     undrain: () => {

@@ -6,11 +6,13 @@ import type { Audit, Log, Metrics } from "../ports/observe.ts";
 import type { Store } from "../ports/store.ts";
 
 const WAITING_REFRESH_MS = 200;
+/** What is written to find out whether anything can be. */
+const TRIAL_KEY = "intake:trial";
 
 /** The public side of the service. */
 export interface OpenIntake {
   readonly listener: Listener;
-  /** The database answers, and nobody is closing. */
+  /** The database answers, what came last could be recorded or something could since, and nobody is closing. */
   isReady(): boolean;
   /** From now on what comes is sent away. */
   close(): void;
@@ -31,19 +33,21 @@ export function openIntake(options: {
   let closing = false;
   let waiting = 0;
   let isAway = false;
-  const refresh = setInterval(() => {
-    store.work.waiting().then(
-      (queue) => {
-        waiting = queue.waiting;
-        if (isAway) log.info("the database answers again");
-        isAway = false;
-      },
-      (error: unknown) => {
-        if (!isAway) log.warn("the queue could not be counted", { reason: String(error) });
-        isAway = true;
-      },
-    );
-  }, WAITING_REFRESH_MS);
+  let cannotRecord = false;
+  // A database whose disk is full still answers what is asked of it.
+  const count = async (): Promise<{ readonly waiting: number }> => {
+    if (cannotRecord) await store.meta.set(TRIAL_KEY, `${now()}`);
+    cannotRecord = false;
+    return await store.work.waiting();
+  };
+  const recordOrNote: Store["deliveries"]["record"] = async (delivery, marks) => {
+    try {
+      return await store.deliveries.record(delivery, marks);
+    } catch (error) {
+      cannotRecord = true;
+      throw error;
+    }
+  };
   const intake = createIntake({
     kind: config.forge.kind,
     path: config.webhook.path,
@@ -56,7 +60,7 @@ export function openIntake(options: {
     concerns: (repo) => repositoryFor(config, repo) !== null,
     deliveries: {
       record: async (delivery, marks) => {
-        const kept = await store.deliveries.record(delivery, marks);
+        const kept = await recordOrNote(delivery, marks);
         // Until the next count: a burst must not pass the limit between two of them.
         if (kept === "accepted") waiting += marks.length;
         return kept;
@@ -68,9 +72,23 @@ export function openIntake(options: {
     log,
   });
   const listener = createPublicListener({ listen: config.webhook.listen, intake, log });
+  // Only now: where the address is taken, nobody would end it, and it the process neither.
+  const refresh = setInterval(() => {
+    count().then(
+      (queue) => {
+        waiting = queue.waiting;
+        if (isAway) log.info("the database answers again");
+        isAway = false;
+      },
+      (error: unknown) => {
+        if (!isAway) log.warn("the queue could not be counted", { reason: String(error) });
+        isAway = true;
+      },
+    );
+  }, WAITING_REFRESH_MS);
   return {
     listener,
-    isReady: () => !closing && !isAway,
+    isReady: () => !closing && !isAway && !cannotRecord,
     close: () => {
       closing = true;
     },

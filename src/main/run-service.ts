@@ -309,7 +309,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
     draining: () => control.draining() || pausedByFile(),
     resting: () => shared !== null && pausedByFile(),
   });
-  const control = createControl({ store, wake: () => loop.wake(), now, log });
+  const control = createControl({ store, owner, wake: () => loop.wake(), now, log });
   store.onWake(() => loop.wake());
   await store.work.reap(owner);
   await noticeNewConfig(store, config);

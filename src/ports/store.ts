@@ -196,8 +196,8 @@ export interface WorkStore {
   goOn(item: ItemRef): Promise<boolean>;
   /** The agent whose run has the item now, from the claim to the exit of its process; null: none. */
   runningAgent(item: ItemRef): Promise<string | null>;
-  /** How many items have a run now, counted from the claim to the exit of its process. */
-  running(): Promise<number>;
+  /** How many items have a run of `owner` now, counted from the claim to the exit of its process. */
+  running(owner: string): Promise<number>;
 }
 
 /** What a pause covers. */

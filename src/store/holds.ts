@@ -76,11 +76,12 @@ export function createHolds(
         .executeTakeFirst();
       return row?.lease_agent ?? null;
     },
-    async running() {
+    async running(owner) {
       const { count } = await db
         .selectFrom("item")
         .select((eb) => eb.fn.countAll<number>().as("count"))
         .where("lease_kind", "=", "run")
+        .where("lease_owner", "=", owner)
         .where("lease_until", ">", now())
         .executeTakeFirstOrThrow();
       return count;

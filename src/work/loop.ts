@@ -90,9 +90,13 @@ export function createWorkLoop(
     // What was marked while marks are being resolved may have come too late for that.
     if (canLook && resolving !== null) resolveAgain = true;
     else if (canLook) resolving = launchResolving();
-    while (canLook && !stopping && reconciling < RECONCILES_MAX) {
+    for (;;) {
+      // Before the next look: what was just decided would otherwise be looked at again for as long as
+      // its item is marked faster than a look takes, and never run. A run reads the forge anew anyway.
+      await claimRuns();
+      if (!canLook || stopping || reconciling >= RECONCILES_MAX) return;
       const claim = await deps.store.work.claimReconcile(options.owner, leaseMs);
-      if (claim === null) break;
+      if (claim === null) return;
       reconciling += 1;
       launch(
         claim,
@@ -102,11 +106,14 @@ export function createWorkLoop(
         },
       );
     }
+  }
+
+  async function claimRuns(): Promise<void> {
     while (!stopping && options.draining?.() !== true) {
       const held = deps.gates.held();
       const limits = { ...options.limits(), held };
       const claim = await deps.store.work.claimRun(options.owner, leaseMs, limits);
-      if (claim === null) break;
+      if (claim === null) return;
       const by = passName(claim);
       deps.gates.enter(claim.order.agent, by);
       launch(

@@ -200,6 +200,12 @@ describe("implement", () => {
       says: "run boss boss/implement/comment:500",
     },
     {
+      when: "a person mentions it and asks somebody else to continue",
+      snapshot: { comments: [comment({ body: "@boss is done; @reviewer continue" })] },
+      ledger: { runs: DONE },
+      says: "nothing: not built: respond",
+    },
+    {
       when: "a stranger asks to continue",
       snapshot: { comments: [comment({ author: mallory, body: "@boss continue" })] },
       ledger: { runs: DONE },
@@ -646,6 +652,13 @@ describe("merge", () => {
         assignees: [],
         pull: pullWith({ author: alice, reviews: [review()] }),
         comments: [comment({ body: "@code-lead please do not merge this" })],
+      },
+      says: "nothing: not built: respond",
+    },
+    {
+      when: "one agent is mentioned and another asked to merge",
+      snapshot: {
+        comments: [comment({ body: "@code-lead is away, @boss merge" })],
       },
       says: "nothing: not built: respond",
     },

@@ -67,7 +67,7 @@ test("entries that do not validate are reported and skipped", async () => {
     entry({ resumes: -1 }),
     entry({ created_at: -5 }),
     // A millisecond more than any moment there is: printing it would fail for ever after.
-    entry({ updated_at: 8_640_000_000_000_001 }),
+    entry({ session_id: "far", updated_at: 8_640_000_000_000_001 }),
     entry({ tainted: "no" }),
     { key: "boss:acme/widgets#42" },
     null,

@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { ForgeFailure } from "../../src/ports/forge.ts";
+import type { RunClaim } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import type { WorkDependencies } from "../../src/work/dependencies.ts";
 import { createWorkLoop } from "../../src/work/loop.ts";
@@ -8,13 +9,16 @@ import { policyWith, snapshotWith } from "../support/world.ts";
 
 const ITEM = { repo: "acme/widgets", number: 1 };
 const MARK = { repo: ITEM.repo, target: { kind: "number", number: 1 } } as const;
-const LIMITS = { runs: 0, runsPerAgent: 0 };
+const LIMITS = { runs: 1, runsPerAgent: 1 };
 /** Long enough for a machine that is busy with other tests. */
 const LEASE_MS = 300;
 const PATIENCE_MS = 5000;
 
-/** Only what a reconcile of an unassigned issue touches; anything else would fail the test. */
-async function workWorld(change: Partial<WorkDependencies>) {
+/** Only what a reconcile of an issue touches; anything else would fail the test. */
+async function workWorld(
+  change: Partial<WorkDependencies>,
+  run: (claim: RunClaim) => Promise<void> = () => Promise.reject(new Error("nothing may run here")),
+) {
   const store = await openStore({ path: ":memory:", now: Date.now });
   const warned: string[] = [];
   const ignore = () => undefined;
@@ -36,13 +40,16 @@ async function workWorld(change: Partial<WorkDependencies>) {
   const deps = {
     metrics: { decision: ignore },
     audit: { append: ignore },
-    forge: { reader: { lookUp: async () => ({ kind: "issue" }) } },
+    forge: {
+      reader: { lookUp: async () => ({ kind: "issue" }) },
+      actor: () => ({ react: async () => undefined }),
+    },
     ...parts,
   } as unknown as WorkDependencies;
   const loop = createWorkLoop(deps, {
     owner: "me",
     limits: () => LIMITS,
-    run: () => Promise.reject(new Error("nothing may run here")),
+    run,
     leaseMs: LEASE_MS,
   });
   return {
@@ -84,6 +91,33 @@ test("a snapshot that takes longer than a lease is read once and settled", async
   expect(reads).toBe(1);
   expect((await store.work.item(ITEM))?.reason).toBe("no agent that implements has this issue");
   expect(warned).toEqual([]);
+});
+
+test("an item that is marked more often than it can be looked at is run all the same", async () => {
+  const runs: string[] = [];
+  let reads = 0;
+  await using world = await workWorld(
+    {
+      readSnapshot: async () => {
+        reads += 1;
+        // As a build tells every step of its own: before this look ends there is something new.
+        await store.work.mark([MARK], true);
+        await until(async () => (await store.work.unresolved(1)).length === 0);
+        return snapshotWith();
+      },
+    },
+    async ({ item, order }) => {
+      runs.push(`${item.number} ${order.skill}`);
+      await Promise.resolve();
+    },
+  );
+  const { store, loop } = world;
+  await store.work.mark([MARK], true);
+  loop.start();
+  await until(() => runs.length > 0 || reads > 5);
+
+  expect(runs).toEqual(["1 implement"]);
+  expect(reads).toBeLessThan(5);
 });
 
 test.each(["not_found", "unavailable", "auth"] as const)(

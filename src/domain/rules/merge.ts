@@ -71,9 +71,8 @@ function nextLook(since: number, now: number): number {
 /** A permitted person wrote `@code-lead merge`, and no merge run has taken it up yet. */
 function askedToMerge(situation: Situation): boolean {
   return agentsWith("merge", situation.policy).some((agent) =>
-    unreadComments(agent.name, situation).some(
-      ({ body }) =>
-        mentions(body, agent.login) && /@[\w.-]+[ \t]+(?:please[ \t]+)?merge\b/iu.test(body),
+    unreadComments(agent.name, situation).some(({ body }) =>
+      mentions(body, agent.login, "(?:please[ \\t]+)?merge"),
     ),
   );
 }
