@@ -658,7 +658,10 @@ describe("merge", () => {
     {
       when: "one agent is mentioned and another asked to merge",
       snapshot: {
-        comments: [comment({ body: "@code-lead is away, @boss merge" })],
+        kind: "pull",
+        assignees: [],
+        pull: pullWith({ author: alice, reviews: [review()] }),
+        comments: [comment({ body: "@code-lead is away, @reviewer merge" })],
       },
       says: "nothing: not built: respond",
     },

@@ -44,7 +44,13 @@ test("while nothing can be recorded the service is not ready, and again as soon 
   const { store } = world;
   const free = { "webhook.listen": "127.0.0.1:0", "admin.listen": "127.0.0.1:0" };
   await writeFixture(directory, fixtureWith(free));
-  const place = { cwd: directory.path, home: directory.path, explicitPath: null, env: {}, uid: 0 };
+  const place = {
+    cwd: directory.path,
+    home: directory.path,
+    explicitPath: null,
+    env: {},
+    uid: process.getuid?.() ?? null,
+  };
   const loaded = await loadConfig(place);
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.problems));
   let isFull = true;
