@@ -62,7 +62,7 @@ const BITES: readonly (readonly [
   [
     "forgetting its orders",
     "neverStarted",
-    { weakness: "order", kills: 1, issues: 2, kinds: ["service"] },
+    { weakness: "order", kills: 1, issues: 2, kinds: ["service"], moment: "any" },
   ],
   ["without its ledger", "ranTwice", { weakness: "ledger", kills: 2, issues: 3 }],
   ["without the fence", "overlapped", { weakness: "fence", kills: 4, issues: 1, ...DEAF }],

@@ -57,7 +57,9 @@ export function startLoad(chance: Chance, secret: string): Load {
     },
   });
   const tick = setInterval(() => {
-    const again = past.length > 0 && chance.of(DUPLICATES) ? chance.pick(past) : null;
+    const old = past.length > 0 && chance.of(DUPLICATES) ? chance.pick(past) : null;
+    // What nobody answered would be new work: not when everything is to come to its end.
+    const again = isCalm && old !== null && !isAnswered(old) ? null : old;
     const next = again ?? taken.shift() ?? (isCalm ? null : renewed(past, chance, secret));
     if (next === null) return;
     if (again !== null) sent.duplicates += 1;
@@ -66,6 +68,8 @@ export function startLoad(chance: Chance, secret: string): Load {
     const going = send(next).finally(() => under.delete(going));
     under.add(going);
   }, TICK_MS);
+
+  const isAnswered = ({ id }: Delivery): boolean => (answers.get(id)?.statuses.length ?? 0) > 0;
 
   async function send({ id, headers, body }: Delivery): Promise<void> {
     sent.all += 1;
