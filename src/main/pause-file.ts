@@ -12,6 +12,8 @@ const RECORD_MS_MAX = 2000;
 export interface PauseFile {
   /** Asks the file system now, and nothing else: it works with a locked database. */
   isOn(): boolean;
+  /** Whether anybody was told `true` by `isOn` since this was asked last. */
+  wasSeen(): boolean;
   /** Creates the file, if it is not there. Throws what the file system says. */
   write(): Promise<void>;
   /** Removes it, whoever has made it. Throws what the file system says. */
@@ -21,14 +23,25 @@ export interface PauseFile {
 /** The pause file of a state directory. What cannot be looked at counts as present: a stop fails closed. */
 export function createPauseFile(stateDir: string): PauseFile {
   const path = join(stateDir, "paused");
+  let seen = false;
+  const isThere = (): boolean => {
+    try {
+      // Not what it may link to: a link that leads nowhere is a file that is there.
+      return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+    } catch {
+      return true;
+    }
+  };
   return {
     isOn: () => {
-      try {
-        // Not what it may link to: a link that leads nowhere is a file that is there.
-        return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-      } catch {
-        return true;
-      }
+      const isOn = isThere();
+      seen ||= isOn;
+      return isOn;
+    },
+    wasSeen: () => {
+      const was = seen;
+      seen = false;
+      return was;
     },
     write: async () => {
       try {
@@ -62,10 +75,11 @@ export async function pause(
 
 /**
  * Looks twice a second whether the file came or went and tells it until the signal; `wasOn` is what
- * the service last acted upon. A teller that fails is told again at the next look.
+ * the service last acted upon. A file that came and went between two looks is told, too, if anybody
+ * saw it: something was decided by it. A teller that fails is told again at the next look.
  */
 export async function watchPauseFile(
-  file: Pick<PauseFile, "isOn">,
+  file: Pick<PauseFile, "isOn" | "wasSeen">,
   options: {
     readonly wasOn: boolean;
     readonly changed: (isOn: boolean) => Promise<void>;
@@ -77,8 +91,13 @@ export async function watchPauseFile(
   let { wasOn } = options;
   while (!signal.aborted) {
     const isOn = file.isOn();
-    if (isOn !== wasOn) {
+    const cameAndWent = file.wasSeen() && !isOn && !wasOn;
+    if (isOn !== wasOn || cameAndWent) {
       try {
+        if (cameAndWent) {
+          await changed(true);
+          wasOn = true;
+        }
         await changed(isOn);
         wasOn = isOn;
       } catch (error) {
