@@ -1,5 +1,5 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { use } from "../../demo/model/conversation.ts";
 import { type LogLine, type RunningService, startService } from "../../demo/scenario/service.ts";
@@ -75,7 +75,15 @@ test("two services share the work: every item is done once, whoever does it", as
   const { world, second, lines } = pair;
   world.script(steps(...IMPLEMENTING));
 
-  for (let count = 0; count < 6; count += 1) await world.issue();
+  // Each rests once, so that both take part whatever chance says; then they race.
+  for (const [index, resting] of [world.stateDir, second.stateDir].entries()) {
+    await Bun.write(join(resting, "paused"), "");
+    await world.issue();
+    const wanted = index + 1;
+    await world.until("its run", async () => (await world.pulls()).length >= wanted, 60_000);
+    await rm(join(resting, "paused"));
+  }
+  for (let count = 0; count < 4; count += 1) await world.issue();
   await world.until("six pull requests", async () => (await world.pulls()).length >= 6, 90_000);
   await world.until("an empty queue", async () => {
     const { json } = await world.admin("GET", "/api/v1/status");
