@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { rm } from "node:fs/promises";
 import { parseJson } from "../../src/json/parse.ts";
 import { ADMIN_TOKEN, cliEnvironment, type SeenCall, serviceWorld } from "./cli-world.ts";
 
@@ -295,7 +296,6 @@ const USAGE: readonly string[] = [
   "status --bogus",
   "bogus",
   "init",
-  "doctor",
   "",
 ];
 
@@ -334,6 +334,30 @@ test("what the service refuses is said in its own words, exit 1", async () => {
   expect(end.code).toBe(1);
   expect(end.errors).toBe(
     "claude-hooks: the service answered 409: a run of this session is alive\n",
+  );
+});
+
+test("an item that nobody knows has nothing to reset: that is said, exit 1", async () => {
+  await using world = await serviceWorld(() =>
+    Response.json({ error: "item not known" }, { status: 404 }),
+  );
+
+  const end = await world.run(["items", "reset", "acme/widgets#7777"]);
+
+  expect(end).toMatchObject({ code: 1, out: "" });
+  expect(end.errors).toBe("claude-hooks: the service answered 404: item not known\n");
+});
+
+test("`pause` before the first start of the service says what is missing, in one line, exit 1", async () => {
+  await using world = await serviceWorld(answerOf);
+  const state = `${world.directory.path}/state`;
+  await rm(state, { recursive: true });
+
+  const end = await world.run(["pause"]);
+
+  expect(end).toMatchObject({ code: 1, out: "" });
+  expect(end.errors).toBe(
+    `claude-hooks: there is nothing to pause: the state directory ${state} does not exist, no service was started with this configuration yet\n`,
   );
 });
 

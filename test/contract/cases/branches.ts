@@ -46,4 +46,32 @@ export const branchCases: ContractCase[] = [
       check.same("status", 403, (await world.inRepo("owner", "DELETE", "/branches/main")).status);
     },
   },
+  {
+    name: "a protected branch says to everybody what he may do there, and its rule to administrators only",
+    restsOn: "Forgejo services/convert/convert.go ToBranch",
+    run: async (world, check) => {
+      const branch = world.unique("guarded");
+      await world.push("boss", { branch });
+      const seen = async (role: "owner" | "boss" | "guest") => {
+        const { body } = await world.inRepo(role, "GET", `/branches/${branch}`);
+        return [at(body, "protected"), at(body, "user_can_push")];
+      };
+      const before = await seen("boss");
+      await world.inRepo("owner", "POST", "/branch_protections", { rule_name: branch });
+      const after = await seen("boss");
+      const reader = await seen("guest");
+      const ofOwner = await world.inRepo("owner", "GET", `/branches/${branch}`);
+      const ofBoss = await world.inRepo("boss", "GET", `/branches/${branch}`);
+      const rules = await world.inRepo("boss", "GET", "/branch_protections");
+      await world.inRepo("owner", "DELETE", `/branch_protections/${branch}`);
+      const rule = "effective_branch_protection_name";
+
+      check.same("before", [false, true], before);
+      check.same("after", [true, false], after);
+      check.same("for a reader", [true, false], reader);
+      check.same("rule for the owner", branch, at(ofOwner.body, rule));
+      check.same("rule for a writer", "", at(ofBoss.body, rule));
+      check.same("rules for a writer", 403, rules.status);
+    },
+  },
 ];

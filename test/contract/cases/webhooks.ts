@@ -185,6 +185,28 @@ export const webhookCases: ContractCase[] = [
       check.that("two ids", own?.headers[id] !== wider?.headers[id], [own?.headers[id]]);
     },
   },
+  {
+    name: "the hooks of an organisation are listed for its owners only",
+    restsOn: "Forgejo routers/api/v1/org/hook.go ListHooks, reqOrgOwnership",
+    run: async (world, check) => {
+      const org = world.unique("guild");
+      await world.as("owner", "POST", "/orgs", { username: org });
+      const config = { url: world.listener.url, content_type: "json" };
+      const form = { type: "forgejo", config, events: ["issues_only"] };
+      await world.as("owner", "POST", `/orgs/${org}/hooks`, form);
+      const owner = await world.as("owner", "GET", `/orgs/${org}/hooks`);
+      const other = await world.as("boss", "GET", `/orgs/${org}/hooks`);
+      await world.as("owner", "DELETE", `/orgs/${org}`);
+
+      check.same("owner", 200, owner.status);
+      check.same(
+        "events",
+        [["issues"]],
+        list(owner.body).map((one) => at(one, "events")),
+      );
+      check.same("another", 403, other.status);
+    },
+  },
 ];
 
 async function eventTypes(world: World, events: string[]): Promise<string[]> {
