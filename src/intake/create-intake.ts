@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { JsonFailure, parseJson } from "../json/parse.ts";
+import { parseJson } from "../json/parse.ts";
 import type { Audit, Log, Metrics } from "../ports/observe.ts";
 import type { DeliveryRecord, DeliveryStore, Mark } from "../ports/store.ts";
-import { createBodyReader, declaredLength } from "./body-reader.ts";
+import { createBodyReader } from "./body-reader.ts";
 import {
   type FamilyHeaders,
   type ForgeFamily,
@@ -89,7 +89,7 @@ export function createIntake(options: IntakeOptions): Intake {
       options.log.warn("delivery refused: over capacity", { delivery: delivery.id });
       return refuse(BUSY, options, callerOf(request, caller));
     }
-    const { mark, ignored } = judge(delivery.kind, delivery.hint, options);
+    const { mark, ignored } = judge(delivery, options);
     const row = recordOf(delivery, ignored, {
       receivedAt: options.now(),
       bodySha256: createHash("sha256").update(body.bytes).digest("hex"),
@@ -140,9 +140,8 @@ const UNRECORDED: Refusal = {
   reason: "store",
   error: "could not be recorded, send it again",
 };
-const TOO_LARGE: Refusal = { status: 413, reason: "size", error: "body too large" };
 const BODY_REFUSALS = {
-  too_large: TOO_LARGE,
+  too_large: { status: 413, reason: "size", error: "body too large" },
   too_many: BUSY,
   // Bun goes on reading a body that was answered early; only `close` ends the dripping.
   too_slow: {
@@ -173,8 +172,7 @@ function refusalOfRequest(request: Request, options: IntakeOptions): Refusal | n
       error: "content type must be application/json in UTF-8, without content encoding",
     };
   }
-  const declared = declaredLength(request.headers);
-  return declared !== null && declared > options.bodyBytes ? TOO_LARGE : null;
+  return null;
 }
 
 function shapeRefusal(wrong: string): Refusal {
@@ -209,17 +207,16 @@ function readJson(
   if (isDeeperThan(bytes, JSON_DEPTH)) {
     return { ok: false, wrong: `body: nested deeper than ${JSON_DEPTH}` };
   }
+  let text: string;
   try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    return { ok: false, wrong: "body: not valid UTF-8" };
+  }
+  try {
     return { ok: true, value: parseJson(text) };
-  } catch (error) {
-    if (error instanceof JsonFailure) {
-      return { ok: false, wrong: "body: not valid JSON" };
-    }
-    if (error instanceof TypeError) {
-      return { ok: false, wrong: "body: not valid UTF-8" };
-    }
-    throw error;
+  } catch {
+    return { ok: false, wrong: "body: not valid JSON" };
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Mark } from "../ports/store.ts";
-import type { EventKind, Hint } from "./payload.ts";
+import type { Reading } from "./payload.ts";
 
 /** What the configuration says about whom a delivery may concern. */
 export interface Concern {
@@ -17,17 +17,17 @@ export type Judgement =
  * Decides which work item a signed, well-formed delivery marks. It starts nothing: that is decided
  * later from the state of the forge, so a lost or doubled delivery cannot matter.
  */
-export function judge(kind: EventKind | null, hint: Hint, concern: Concern): Judgement {
+export function judge({ kind, hint }: Reading, concern: Concern): Judgement {
   if (kind === null) {
     return ignored("event does not concern us");
   }
-  if (hint.repo === null || !concern.concerns(hint.repo)) {
+  if (!concern.concerns(hint.repo)) {
     return ignored("repository is not configured");
   }
-  if (hint.action !== null && kind.actions?.has(hint.action) !== true) {
+  if (hint.action !== null && !kind.actions.has(hint.action)) {
     return ignored("action does not concern us");
   }
-  if (hint.action !== null && kind.echoes.has(hint.action) && isAgent(hint.sender, concern)) {
+  if (isAgent(hint.sender, concern) && hint.action !== null && kind.echoes.has(hint.action)) {
     return ignored("own echo");
   }
   if (hint.target === null) {

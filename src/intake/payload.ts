@@ -13,15 +13,22 @@ export interface Hint {
   readonly target: MarkTarget | null;
 }
 
-/** A hint, or the wrong field by its path and what is wrong with it (never its value). */
+/** What was read of a payload; an event that concerns nobody has no kind, and perhaps no repository. */
+export type Reading =
+  | { readonly kind: EventKind; readonly hint: KnownHint }
+  | { readonly kind: null; readonly hint: Hint };
+
+/** A reading, or the wrong field by its path and what is wrong with it (never its value). */
 export type PayloadReading =
-  | { readonly ok: true; readonly hint: Hint; readonly kind: EventKind | null }
+  | (Reading & { readonly ok: true })
   | { readonly ok: false; readonly wrong: string };
 
+type KnownHint = Hint & { readonly repo: string };
+
 /** What is known of an event type. */
-export interface EventKind {
-  /** The actions a forge sends with it; null: it has none. */
-  readonly actions: ReadonlySet<string> | null;
+interface EventKind {
+  /** The actions a forge sends with it. */
+  readonly actions: ReadonlySet<string>;
   /** The actions that mark nothing when an agent of ours did them: it made no news for itself. */
   readonly echoes: ReadonlySet<string>;
 }
@@ -33,13 +40,19 @@ export interface EventKind {
  */
 export function readPayload(event: string, value: unknown): PayloadReading {
   const known = EVENTS.get(event);
-  const result = (known?.schema ?? passedOver).safeParse(value);
-  if (!result.success) {
-    const [issue] = result.error.issues;
-    const field = issue === undefined || issue.path.length === 0 ? "body" : issue.path.join(".");
-    return { ok: false, wrong: `${field}: ${issue?.message ?? "wrong shape"}` };
+  if (known === undefined) {
+    const result = passedOver.safeParse(value);
+    return result.success ? { ok: true, kind: null, hint: result.data } : wrong(result.error);
   }
-  return { ok: true, hint: result.data, kind: known?.kind ?? null };
+  const result = known.schema.safeParse(value);
+  return result.success ? { ok: true, kind: known.kind, hint: result.data } : wrong(result.error);
+}
+
+function wrong({ issues }: z.ZodError): { readonly ok: false; readonly wrong: string } {
+  const [first] = issues.map(
+    ({ path, message }) => `${path.length === 0 ? "body" : path.join(".")}: ${message}`,
+  );
+  return { ok: false, wrong: String(first) };
 }
 
 const NUMBER = "must be an integer from 1 to 2147483647";
@@ -119,18 +132,25 @@ const passedOver = z
     repository: repository.nullish().catch(null),
     sender: account.nullish().catch(null),
   })
-  .transform((event) => hint(event, null));
+  .transform(
+    ({ repository: named, sender }): Hint => ({
+      repo: named?.full_name ?? null,
+      sender: sender?.login ?? null,
+      action: null,
+      target: null,
+    }),
+  );
 
 function hint(
   event: {
     action?: string;
-    repository?: { full_name: string } | null | undefined;
+    repository: { full_name: string };
     sender?: { login: string } | null | undefined;
   },
   target: MarkTarget | null,
-): Hint {
+): KnownHint {
   return {
-    repo: event.repository?.full_name ?? null,
+    repo: event.repository.full_name,
     sender: event.sender?.login ?? null,
     action: event.action ?? null,
     target,
@@ -148,14 +168,10 @@ function branchTarget(name: string): MarkTarget | null {
   return impossible ? null : { kind: "branch", branch };
 }
 
-const NONE: ReadonlySet<string> = new Set();
-
 function kind(actions: string | null, echoes: "all" | "edited" | "none"): EventKind {
-  const known = actions === null ? null : new Set(actions.split(" "));
-  if (echoes === "all") {
-    return { actions: known, echoes: known ?? NONE };
-  }
-  return { actions: known, echoes: echoes === "edited" ? new Set(["edited"]) : NONE };
+  const known = new Set(actions?.split(" "));
+  const mute = { all: known, edited: new Set(["edited"]), none: new Set<string>() };
+  return { actions: known, echoes: mute[echoes] };
 }
 
 /**
@@ -163,41 +179,40 @@ function kind(actions: string | null, echoes: "all" | "edited" | "none"): EventK
  * outside. Comments, labels, assignments, milestones and edits by our own agents are echoes; what
  * they open, push, review, request and close is news for the others.
  */
-const EVENTS: ReadonlyMap<string, { readonly schema: z.ZodType<Hint>; readonly kind: EventKind }> =
-  new Map([
-    [
-      "issues",
-      { schema: issueEvent, kind: kind("opened closed reopened edited deleted", "edited") },
-    ],
-    ["issue_assign", { schema: issueEvent, kind: kind("assigned unassigned", "all") }],
-    ["issue_label", { schema: issueEvent, kind: kind("label_updated label_cleared", "all") }],
-    ["issue_milestone", { schema: issueEvent, kind: kind("milestoned demilestoned", "all") }],
-    ["issue_comment", { schema: issueEvent, kind: kind("created edited deleted", "all") }],
-    ["pull_request_comment", { schema: issueEvent, kind: kind("created edited deleted", "all") }],
-    [
-      "pull_request",
-      { schema: pullEvent, kind: kind("opened closed reopened edited deleted", "edited") },
-    ],
-    ["pull_request_assign", { schema: pullEvent, kind: kind("assigned unassigned", "all") }],
-    ["pull_request_label", { schema: pullEvent, kind: kind("label_updated label_cleared", "all") }],
-    ["pull_request_milestone", { schema: pullEvent, kind: kind("milestoned demilestoned", "all") }],
-    ["pull_request_sync", { schema: pullEvent, kind: kind("synchronized", "none") }],
-    [
-      "pull_request_review_request",
-      { schema: pullEvent, kind: kind("review_requested review_request_removed", "none") },
-    ],
-    ["pull_request_review_approved", { schema: pullEvent, kind: kind("reviewed", "none") }],
-    ["pull_request_review_rejected", { schema: pullEvent, kind: kind("reviewed", "none") }],
-    ["pull_request_review_comment", { schema: pullEvent, kind: kind("reviewed", "none") }],
-    ["push", { schema: pushEvent, kind: kind(null, "none") }],
-    ["create", { schema: refEvent, kind: kind(null, "none") }],
-    ["delete", { schema: refEvent, kind: kind(null, "none") }],
-    ["status", { schema: statusEvent, kind: kind(null, "none") }],
-    [
-      "workflow_run",
-      { schema: workflowEvent, kind: kind("requested in_progress completed", "none") },
-    ],
-    ["action_run_success", { schema: actionRunEvent, kind: kind("success", "none") }],
-    ["action_run_failure", { schema: actionRunEvent, kind: kind("failure", "none") }],
-    ["action_run_recover", { schema: actionRunEvent, kind: kind("recover", "none") }],
-  ]);
+const EVENTS: ReadonlyMap<
+  string,
+  { readonly schema: z.ZodType<KnownHint>; readonly kind: EventKind }
+> = new Map([
+  ["issues", { schema: issueEvent, kind: kind("opened closed reopened edited deleted", "edited") }],
+  ["issue_assign", { schema: issueEvent, kind: kind("assigned unassigned", "all") }],
+  ["issue_label", { schema: issueEvent, kind: kind("label_updated label_cleared", "all") }],
+  ["issue_milestone", { schema: issueEvent, kind: kind("milestoned demilestoned", "all") }],
+  ["issue_comment", { schema: issueEvent, kind: kind("created edited deleted", "all") }],
+  ["pull_request_comment", { schema: issueEvent, kind: kind("created edited deleted", "all") }],
+  [
+    "pull_request",
+    { schema: pullEvent, kind: kind("opened closed reopened edited deleted", "edited") },
+  ],
+  ["pull_request_assign", { schema: pullEvent, kind: kind("assigned unassigned", "all") }],
+  ["pull_request_label", { schema: pullEvent, kind: kind("label_updated label_cleared", "all") }],
+  ["pull_request_milestone", { schema: pullEvent, kind: kind("milestoned demilestoned", "all") }],
+  ["pull_request_sync", { schema: pullEvent, kind: kind("synchronized", "none") }],
+  [
+    "pull_request_review_request",
+    { schema: pullEvent, kind: kind("review_requested review_request_removed", "none") },
+  ],
+  ["pull_request_review_approved", { schema: pullEvent, kind: kind("reviewed", "none") }],
+  ["pull_request_review_rejected", { schema: pullEvent, kind: kind("reviewed", "none") }],
+  ["pull_request_review_comment", { schema: pullEvent, kind: kind("reviewed", "none") }],
+  ["push", { schema: pushEvent, kind: kind(null, "none") }],
+  ["create", { schema: refEvent, kind: kind(null, "none") }],
+  ["delete", { schema: refEvent, kind: kind(null, "none") }],
+  ["status", { schema: statusEvent, kind: kind(null, "none") }],
+  [
+    "workflow_run",
+    { schema: workflowEvent, kind: kind("requested in_progress completed", "none") },
+  ],
+  ["action_run_success", { schema: actionRunEvent, kind: kind("success", "none") }],
+  ["action_run_failure", { schema: actionRunEvent, kind: kind("failure", "none") }],
+  ["action_run_recover", { schema: actionRunEvent, kind: kind("recover", "none") }],
+]);

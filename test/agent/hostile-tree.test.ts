@@ -1,5 +1,4 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
-import { existsSync } from "node:fs";
 import { mkdir, readdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Jail } from "../../src/ports/jail.ts";
@@ -109,34 +108,5 @@ describe("what a checked-out branch brings along", () => {
     expect(marks).toContain("SessionStart");
     expect(marks).toContain("PreToolUse");
     expect(said(world)).toContain(OBEY);
-  });
-});
-
-/** Everything that a person could write on a forge to make the CLI do more than read it. */
-const MENTIONS = [
-  "/context",
-  "/init",
-  "!touch /clone/ran",
-  "# remember this",
-  "see @notes.txt and @/clone/notes.txt and @./notes.txt and @~/notes.txt",
-  "`@notes.txt` [x](@notes.txt)",
-  "@notes.txt#L1-2",
-  "@/etc/hostname @/proc/self/environ",
-];
-
-describe("text of a forge in a prompt", () => {
-  test.each(MENTIONS)("%s is text, at the start of a prompt and inside", async (text) => {
-    await using world = await agentWorld();
-    for (const place of [world.clone, world.home])
-      await Bun.write(join(place, "notes.txt"), "INLINED-CONTENT");
-
-    await world.run({ prompt: text });
-    await world.run({ prompt: `claude-hooks: implement\n\n${text}\n` });
-
-    expect(world.main()).toHaveLength(2);
-    expect(said(world)).not.toContain("INLINED-CONTENT");
-    expect(said(world)).not.toContain("ANTHROPIC_BASE_URL=");
-    expect(existsSync(join(world.clone, "ran"))).toBe(false);
-    for (const { raw } of world.main()) expect(raw).toContain(JSON.stringify(text).slice(1, -1));
   });
 });

@@ -1,201 +1,73 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import fc from "fast-check";
-import { createIntake, type Intake } from "../../src/intake/create-intake.ts";
+import { countDeliveries } from "../../src/intake/count-deliveries.ts";
+import { createIntake, type Intake, type IntakeOptions } from "../../src/intake/create-intake.ts";
+import { rawPath } from "../../src/intake/raw-path.ts";
 import type { DeliveryRecord, Mark } from "../../src/ports/store.ts";
-import { deliveryHeaders, issuePayload, SECRET, sign } from "../support/intake-world.ts";
+import {
+  BODY_BYTES,
+  type Draft,
+  draftOf,
+  EVENTS,
+  FAULTS,
+  MANNERS,
+  type Manner,
+  PAYLOADS,
+  requestOf,
+} from "../support/intake-drafts.ts";
+import { issuePayload, SECRET } from "../support/intake-world.ts";
 
 /** How long all the fuzzing of this file takes together; a longer hunt sets it. */
 const FUZZ_MS = Number(process.env["FUZZ_MS"] ?? 60_000);
-const BODY_BYTES = 20_000;
+/** The most runs of all properties together; branches.test.ts asks for a fixed number. */
+const FUZZ_RUNS = Number(process.env["FUZZ_RUNS"] ?? 10_000_000);
 const BODY_MS = 40;
 const ignore = () => undefined;
 
 setDefaultTimeout(FUZZ_MS + 60_000);
 
-/** What a delivery is made of before it becomes a request. */
-interface Draft {
-  method: string;
-  path: string;
-  headers: Record<string, string | null>;
-  event: string;
-  id: string | null;
-  bytes: Buffer;
-  /** Null: the right one. */
-  signature: string | null;
-  arrives: "whole" | "in pieces" | "never" | "broken off";
-}
-
-/** One thing that is wrong with a delivery, and the answer that it asks for. */
-interface Fault {
-  readonly status: number;
-  readonly apply: (draft: Draft) => void;
-}
-
 /** The order in which a delivery is checked (docs/http.md); the first fault answers. */
 const ORDER = [404, 405, 415, 413, 408, 401, 400] as const;
 
-const FAULTS: fc.Arbitrary<Fault> = fc.oneof(
-  fault(
-    404,
-    fc.webPath().filter((path) => path !== "/webhook" && path.startsWith("/")),
-    (draft, path) => {
-      draft.path = path;
-    },
-  ),
-  fault(
-    405,
-    fc.constantFrom("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS"),
-    (draft, method) => {
-      draft.method = method;
-    },
-  ),
-  fault(
-    415,
-    fc.constantFrom(
-      null,
-      "text/plain",
-      "application/json; charset=latin1",
-      "application/json, text/html",
-      "x",
-    ),
-    (draft, type) => {
-      draft.headers["content-type"] = type;
-    },
-  ),
-  fault(415, fc.constantFrom("gzip", "identity", "br, gzip"), (draft, encoding) => {
-    draft.headers["content-encoding"] = encoding;
-  }),
-  fault(413, fc.integer({ min: BODY_BYTES + 1, max: 3 * BODY_BYTES }), (draft, length) => {
-    draft.bytes = Buffer.alloc(length, " ");
-    draft.signature = null;
-  }),
-  fault(408, fc.constant(null), (draft) => {
-    draft.arrives = "never";
-  }),
-  fault(
-    401,
-    fc.oneof(
-      fc.constantFrom("", "0".repeat(64), `sha256=${"0".repeat(64)}`, "A".repeat(64)),
-      fc.string({ unit: fc.constantFrom(..."0123456789abcdefgXYZ, ") }),
-    ),
-    (draft, signature) => {
-      draft.signature = signature;
-    },
-  ),
-  fault(
-    400,
-    fc.oneof(
-      fc.constantFrom(null, "", "a, b", "../../x"),
-      fc.string({ unit: "binary-ascii", maxLength: 80 }),
-    ),
-    (draft, id) => {
-      const isGood = id !== null && /^[0-9a-f-]{8,64}$/i.test(id.trim());
-      draft.id = isGood || (id !== null && !isHeaderValue(id)) ? "x" : id;
-    },
-  ),
-  fault(
-    400,
-    fc.constantFrom("", "Issues", "issues, push", "../x", "a".repeat(65)),
-    (draft, event) => {
-      draft.event = event;
-    },
-  ),
-);
-
-function fault<T>(
-  status: number,
-  values: fc.Arbitrary<T>,
-  change: (draft: Draft, value: T) => void,
-): fc.Arbitrary<Fault> {
-  return values.map((value) => ({ status, apply: (draft) => change(draft, value) }));
-}
-
-function isHeaderValue(text: string): boolean {
-  return /^[\x20-\x7e]*$/.test(text);
-}
-
 /** The intake with what it would have recorded. */
-function world(options: { readonly bodyMs?: number; readonly full?: () => boolean } = {}) {
+function world(options: Partial<IntakeOptions> = {}) {
   const recorded: { delivery: DeliveryRecord; marks: readonly Mark[] }[] = [];
   const reasons = new Set<string>();
-  const intake = createIntake({
-    kind: "forgejo",
-    path: "/webhook",
-    secrets: () => [Buffer.from(SECRET)],
-    bodyBytes: BODY_BYTES,
-    bodyMs: options.bodyMs ?? BODY_MS,
-    queueLimit: 10,
-    waiting: () => (options.full?.() === true ? 10 : 0),
-    agents: () => [{ name: "boss", login: "boss" }],
-    concerns: (repo) => repo === "acme/widgets",
-    deliveries: {
-      record: async (delivery, marks) => {
-        recorded.push({ delivery, marks });
-        return "accepted";
+  const metrics = countDeliveries({ delivery: ignore });
+  const intakeOf = (kind: Manner["kind"]) =>
+    createIntake({
+      kind,
+      path: "/webhook",
+      // A forge whose hook has no secret signs with the empty one: that never counts.
+      secrets: () => [Buffer.alloc(0), Buffer.from(SECRET)],
+      bodyBytes: BODY_BYTES,
+      queueLimit: 10,
+      waiting: () => 0,
+      agents: () => [{ name: "boss", login: "boss" }],
+      concerns: (repo) => repo === "acme/widgets",
+      deliveries: {
+        record: async (delivery, marks) => {
+          recorded.push({ delivery, marks });
+          return "accepted";
+        },
       },
-    },
-    now: () => 0,
-    metrics: { delivery: ignore },
-    audit: { append: (_kind, fields) => reasons.add(String(fields["reason"])) },
-    log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
-  });
-  return { intake, recorded, reasons };
-}
-
-function draftOf(body: unknown, event = "issues"): Draft {
-  const bytes = Buffer.isBuffer(body) ? body : Buffer.from(JSON.stringify(body));
-  return {
-    method: "POST",
-    path: "/webhook",
-    headers: {},
-    event,
-    id: crypto.randomUUID(),
-    bytes,
-    signature: null,
-    arrives: "whole",
-  };
-}
-
-function requestOf(draft: Draft): Request {
-  const headers = deliveryHeaders(
-    {
-      event: draft.event,
-      id: draft.id,
-      signature: draft.signature ?? sign(draft.bytes),
-      headers: draft.headers,
-    },
-    draft.bytes,
-  );
-  const hasBody = draft.method !== "GET" && draft.method !== "HEAD";
-  return new Request(`http://127.0.0.1${draft.path}`, {
-    method: draft.method,
-    headers,
-    ...(hasBody && { body: bodyOf(draft) }),
-  });
-}
-
-function bodyOf({ arrives, bytes }: Draft): Uint8Array<ArrayBuffer> | ReadableStream {
-  if (arrives === "whole") return new Uint8Array(bytes);
-  const pieces = [bytes.subarray(0, bytes.length / 2), bytes.subarray(bytes.length / 2)];
-  return new ReadableStream({
-    async pull(controller) {
-      const piece = pieces.shift();
-      if (arrives === "never") {
-        await Promise.withResolvers<void>().promise;
-      } else if (arrives === "broken off" && pieces.length === 0) {
-        controller.error(new DOMException("the client went away", "AbortError"));
-      } else if (piece === undefined) {
-        controller.close();
-      } else {
-        controller.enqueue(new Uint8Array(piece));
-      }
-    },
-  });
+      now: () => 0,
+      metrics,
+      audit: { append: (_kind, fields) => reasons.add(String(fields["reason"])) },
+      log: { debug: ignore, info: ignore, warn: ignore, error: ignore },
+      ...options,
+    });
+  const intakes = { forgejo: intakeOf("forgejo"), gitea: intakeOf("gitea") };
+  return { intake: intakes.forgejo, intakes, recorded, reasons, counts: metrics.counts };
 }
 
 /** What holds of every answer, whatever was sent. */
-async function answerOf(intake: Intake, draft: Draft): Promise<{ status: number; text: string }> {
-  const response = await intake(requestOf(draft));
+async function answerOf(
+  intake: Intake,
+  draft: Draft,
+  { kind, caller }: Partial<Manner> = {},
+): Promise<{ status: number; text: string }> {
+  const response = await intake(requestOf(draft, kind), caller);
   const text = await response.text();
   expect([200, 202, 400, 401, 404, 405, 408, 413, 415, 503]).toContain(response.status);
   expect(text.length).toBeLessThanOrEqual(4096);
@@ -206,33 +78,43 @@ async function answerOf(intake: Intake, draft: Draft): Promise<{ status: number;
 }
 
 function timeBoxed(part: number): fc.Parameters<unknown> {
-  return { numRuns: 1_000_000, interruptAfterTimeLimit: FUZZ_MS * part, endOnFailure: true };
+  return {
+    numRuns: FUZZ_RUNS * part,
+    interruptAfterTimeLimit: FUZZ_MS * part,
+    endOnFailure: true,
+  };
 }
 
 test("of several faults in one delivery the first in the order of the contract answers, and none is recorded", async () => {
-  const { intake, recorded, reasons } = world();
+  const { intakes, recorded, reasons, counts } = world({ bodyMs: BODY_MS });
   let runs = 0;
 
   await fc.assert(
-    fc.asyncProperty(fc.array(FAULTS, { minLength: 1, maxLength: 4 }), async (faults) => {
-      const draft = draftOf(issuePayload());
-      for (const { apply } of faults) apply(draft);
-      const isRead = draft.method !== "GET" && draft.method !== "HEAD";
-      const present = new Set(faults.map(({ status }) => status));
-      // A body that never arrives is not measured, unless its length was declared.
-      if (draft.arrives === "never") present.delete(413);
-      const expected = ORDER.find((status) => present.has(status));
+    fc.asyncProperty(
+      fc.array(FAULTS, { minLength: 1, maxLength: 4 }),
+      MANNERS,
+      async (faults, manner) => {
+        const draft = { ...draftOf(issuePayload()), declares: manner.declares };
+        for (const { apply } of faults) apply(draft);
+        draft.path += manner.query;
+        const isRead = draft.method !== "GET" && draft.method !== "HEAD";
+        const present = new Set(faults.map(({ status }) => status));
+        // A body that never arrives is not measured, unless its length was declared.
+        if (draft.arrives === "never" && !draft.declares) present.delete(413);
+        const expected = ORDER.find((status) => present.has(status));
 
-      const { status } = await answerOf(intake, draft);
+        const { status } = await answerOf(intakes[manner.kind], draft, manner);
 
-      if (isRead || expected === 404 || expected === 405) expect(status).toBe(expected ?? 0);
-      expect(recorded).toHaveLength(0);
-      runs += 1;
-    }),
+        if (isRead || expected === 404 || expected === 405) expect(status).toBe(expected ?? 0);
+        expect(recorded).toHaveLength(0);
+        runs += 1;
+      },
+    ),
     timeBoxed(0.3),
   );
 
   expect(runs).toBeGreaterThan(100);
+  expect(counts()).toEqual({ accepted: 0, duplicate: 0, ignored: 0, refused: runs });
   if (FUZZ_MS >= 10_000) {
     expect([...reasons].sort()).toEqual(
       ["content-type", "method", "path", "shape", "signature", "size", "slow"].sort(),
@@ -240,68 +122,8 @@ test("of several faults in one delivery the first in the order of the contract a
   }
 });
 
-/** JSON that looks like a delivery in some places and like nothing in others. */
-const PAYLOADS = fc.oneof(
-  fc
-    .constantFrom("alice", "boss")
-    .map((login) =>
-      Buffer.from(JSON.stringify(issuePayload({ action: "edited", sender: { login } }))),
-    ),
-  fc.json({ maxDepth: 4 }).map((text) => Buffer.from(text)),
-  fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
-  fc
-    .record(
-      {
-        action: fc.oneof(
-          fc.constantFrom("opened", "created", "edited", "assigned", "constructor"),
-          fc.jsonValue(),
-        ),
-        issue: fc.oneof(
-          fc.record({ number: fc.oneof(fc.nat(100), fc.double(), fc.jsonValue()) }),
-          fc.jsonValue(),
-        ),
-        pull_request: fc.oneof(fc.record({ number: fc.integer() }), fc.jsonValue()),
-        repository: fc.oneof(
-          fc.record({
-            full_name: fc.oneof(
-              fc.constantFrom("acme/widgets", "Acme/Widgets", "a/b", ".."),
-              fc.string(),
-            ),
-          }),
-          fc.jsonValue(),
-        ),
-        sender: fc.oneof(
-          fc.record({ login: fc.oneof(fc.constantFrom("alice", "boss"), fc.string()) }),
-          fc.jsonValue(),
-        ),
-        ref: fc.oneof(
-          fc.constantFrom("refs/heads/main", "refs/tags/v1", "main", "refs/heads/-x"),
-          fc.string(),
-        ),
-        ref_type: fc.constantFrom("branch", "tag", "x"),
-        sha: fc.oneof(
-          fc.string({ unit: fc.constantFrom(..."0123456789abcdef"), minLength: 40, maxLength: 40 }),
-          fc.string(),
-        ),
-      },
-      { requiredKeys: [] },
-    )
-    .map((value) => Buffer.from(JSON.stringify(value))),
-  fc.tuple(fc.constant(issuePayload()), fc.nat(), fc.nat(255)).map(([value, at, byte]) => {
-    const bytes = Buffer.from(JSON.stringify(value));
-    bytes[at % bytes.length] = byte;
-    return bytes;
-  }),
-);
-
-const EVENTS = fc.constantFrom(
-  ..."issues issue_assign issue_label issue_comment pull_request pull_request_sync pull_request_review_approved push create delete status workflow_run action_run_failure release constructor toString valueOf".split(
-    " ",
-  ),
-);
-
 test("whatever a signed body holds, it is accepted with one well-formed mark, ignored, or refused by name", async () => {
-  const { intake, recorded } = world();
+  const { intakes, recorded } = world();
   const statuses = new Set<number>();
   const said = new Set<string>();
 
@@ -310,11 +132,13 @@ test("whatever a signed body holds, it is accepted with one well-formed mark, ig
       PAYLOADS,
       EVENTS,
       fc.constantFrom<Draft["arrives"]>("whole", "in pieces", "broken off"),
-      async (bytes, event, arrives) => {
+      MANNERS,
+      async (bytes, event, arrives, manner) => {
         recorded.length = 0;
-        const draft = { ...draftOf(bytes, event), arrives };
+        const draft = { ...draftOf(bytes, event), arrives, declares: manner.declares };
+        draft.path += manner.query;
 
-        const { status, text } = await answerOf(intake, draft);
+        const { status, text } = await answerOf(intakes[manner.kind], draft, manner);
 
         statuses.add(status);
         said.add(String(JSON.parse(text).reason ?? ""));
@@ -332,7 +156,7 @@ test("whatever a signed body holds, it is accepted with one well-formed mark, ig
         if (arrives === "broken off") expect(status).toBe(400);
       },
     ),
-    timeBoxed(0.6),
+    timeBoxed(0.5),
   );
 
   expect([...statuses].sort()).toEqual([200, 202, 400]);
@@ -350,21 +174,79 @@ test("whatever a signed body holds, it is accepted with one well-formed mark, ig
   }
 });
 
-test("an intake without room says 503 to every good delivery, and to a bad one what is wrong with it", async () => {
-  const { intake, recorded } = world({ full: () => true });
+test("an intake without room or about to stop says 503 to every good delivery, and to a bad one what is wrong with it", async () => {
+  const full = world({ waiting: () => 10, closing: () => false });
+  const closing = world({ closing: () => true });
 
   await fc.assert(
-    fc.asyncProperty(fc.array(FAULTS, { maxLength: 2 }), async (faults) => {
-      const draft = draftOf(issuePayload());
-      for (const { apply } of faults) apply(draft);
-      fc.pre(draft.arrives === "whole" && draft.method !== "GET" && draft.method !== "HEAD");
+    fc.asyncProperty(
+      fc.constantFrom(full, closing),
+      fc.array(FAULTS, { maxLength: 2 }),
+      async ({ intake, recorded }, faults) => {
+        const draft = draftOf(issuePayload());
+        for (const { apply } of faults) apply(draft);
+        fc.pre(draft.arrives === "whole" && draft.method !== "GET" && draft.method !== "HEAD");
 
-      const { status } = await answerOf(intake, draft);
+        const { status } = await answerOf(intake, draft);
 
-      expect(status === 503).toBe(faults.length === 0);
-      expect(recorded).toHaveLength(0);
-    }),
+        expect(status === 503).toBe(faults.length === 0);
+        expect(recorded).toHaveLength(0);
+      },
+    ),
     timeBoxed(0.1),
+  );
+});
+
+test("what the store says of a delivery is what the forge hears: known is 200, trouble of any kind is 503", async () => {
+  const answers = { accepted: 202, duplicate: 200, ignored: 200, refused: 503 };
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(
+        ...(["accepted", "duplicate", new Error("the disk is full"), "no error at all"] as const),
+      ),
+      fc.constantFrom("issues", "push", "release"),
+      async (outcome, event) => {
+        const { intake, counts } = world({
+          deliveries: {
+            record: async () => {
+              if (outcome === "accepted" || outcome === "duplicate") return outcome;
+              throw outcome;
+            },
+          },
+        });
+        const body = issuePayload({ ref: "refs/heads/main" });
+
+        const { status } = await answerOf(intake, draftOf(body, event));
+
+        const isKept = outcome === "accepted" || outcome === "duplicate";
+        const kept = outcome === "accepted" && event === "release" ? "ignored" : outcome;
+        const word = isKept && typeof kept === "string" && kept in answers ? kept : "refused";
+        expect(counts()).toEqual({ accepted: 0, duplicate: 0, ignored: 0, refused: 0, [word]: 1 });
+        expect(status).toBe(new Map(Object.entries(answers)).get(word) ?? 0);
+      },
+    ),
+    timeBoxed(0.05),
+  );
+});
+
+test("the path of any URL stands in it, up to the query, and any word can be counted", async () => {
+  const word = fc.oneof(fc.constantFrom("accepted", "ignored", "refused"), fc.string());
+  const piece = fc.oneof(fc.constantFrom("http:", "/", "?", "#", "host", "%77"), fc.string());
+  await fc.assert(
+    fc.asyncProperty(fc.array(piece), fc.array(word), async (pieces, words) => {
+      const url = pieces.join("");
+      const path = rawPath(url);
+      expect(path).toMatch(/^(?:\/[^?#]*)?$/);
+      expect((url.split(/[?#]/)[0] ?? "").endsWith(path)).toBe(true);
+
+      const counter = countDeliveries({ delivery: ignore });
+      for (const status of words) counter.delivery(status);
+      const counted = Object.values(counter.counts()).reduce((sum, count) => sum + count, 0);
+      expect(counted).toBe(
+        words.filter((status) => Object.keys(counter.counts()).includes(status)).length,
+      );
+    }),
+    timeBoxed(0.05),
   );
 });
 
@@ -375,10 +257,18 @@ test("bodies that never end hold no more than the common budget, and give it bac
     draft.headers["content-length"] = String(BODY_BYTES);
     return answerOf(intake, draft);
   });
+  // What comes without a length counts as it arrives.
+  const undeclared = {
+    ...draftOf(Buffer.alloc(BODY_BYTES)),
+    arrives: "stops after a piece" as const,
+  };
+  const pieces = Array.from({ length: 5 }, () => answerOf(intake, undeclared));
 
   const statuses = await Promise.all(openers.map(async (answer) => (await answer).status));
+  const others = await Promise.all(pieces.map(async (answer) => (await answer).status));
 
   expect(reasons).toContain("capacity");
   expect(new Set(statuses)).toEqual(new Set([408, 503]));
+  expect(others).toContain(503);
   expect((await answerOf(intake, draftOf(issuePayload()))).status).toBe(202);
 });

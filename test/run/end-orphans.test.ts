@@ -16,6 +16,8 @@ import {
 } from "../support/store-world.ts";
 
 const NUMBER = 7;
+/** Nobody has it. */
+const MARK = `NOBODY=${"0".repeat(32)}`;
 const quiet = (): undefined => undefined;
 const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
@@ -55,7 +57,14 @@ test.each(CASES)(
       if (done.includes(tool)) await store.effects.finish(id, { state: "done", ref: 1, text: "" });
     }
 
-    await endOrphans({ store, owner: "me", processes: createProcesses(), now: () => NOON, log });
+    await endOrphans({
+      store,
+      owner: "me",
+      processes: createProcesses(),
+      mark: MARK,
+      now: () => NOON,
+      log,
+    });
 
     expect(await store.runs.unfinished("me")).toEqual([]);
     expect(await store.runs.get("r")).toMatchObject({ outcome });
@@ -74,7 +83,14 @@ test("what another order of the item has done does not count", async () => {
   const { id } = await store.effects.intend(intent);
   await store.effects.finish(id, { state: "done", ref: 1, text: "" });
 
-  await endOrphans({ store, owner: "me", processes: createProcesses(), now: () => NOON, log });
+  await endOrphans({
+    store,
+    owner: "me",
+    processes: createProcesses(),
+    mark: MARK,
+    now: () => NOON,
+    log,
+  });
 
   expect(await store.runs.get("r")).toMatchObject({ outcome: "cancelled" });
 });

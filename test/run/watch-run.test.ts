@@ -31,13 +31,14 @@ afterEach(async () => {
 function start(readSnapshot: RunDependencies["readSnapshot"], stallMinutes = 10) {
   const seen = { beats: 0, now: 1_000_000 };
   const ignore = () => undefined;
+  const beat = async () => {
+    seen.beats += 1;
+    return { held: true, mark: claim.mark + 1 };
+  };
   const deps = {
     store: {
       work: {
-        heartbeat: async () => {
-          seen.beats += 1;
-          return { held: true, mark: claim.mark + 1 };
-        },
+        ...{ heartbeat: beat, leaseState: beat },
         paused: async () => [],
         held: async () => null,
       },

@@ -32,10 +32,19 @@ beforeAll(async () => {
 
 afterAll(() => rm(dir, { recursive: true, force: true }));
 
-async function inside(script: string, wish: Partial<JailSpec> = {}) {
+/** `without`: the arguments of bubblewrap, next to each other, that a control leaves out. */
+async function inside(
+  script: string,
+  wish: Partial<JailSpec> = {},
+  without: readonly string[] = [],
+) {
   const spec = { clone, home, gatewaySocket: null, egressSocket: null, read: [], env: {}, ...wish };
   const command = jail.command(spec, "/bin/bash", ["-c", script]);
-  const child = Bun.spawn([command.file, ...command.args], {
+  const at = command.args.findIndex((_, index) =>
+    without.every((arg, next) => command.args[index + next] === arg),
+  );
+  if (at < 0) throw new Error(`the jail has no ${without.join(" ")}`);
+  const child = Bun.spawn([command.file, ...command.args.toSpliced(at, without.length)], {
     cwd: command.cwd,
     env: { ...command.env },
     stderr: "pipe",
@@ -176,23 +185,24 @@ describe("inside the jail", () => {
     );
 
     const [own = "", first = ""] = seen.out.split("\n");
-    expect(own.trim()).toBe("GIVEN HOME PATH PWD SHLVL TMPDIR _");
-    expect(first.trim()).toBe("GIVEN HOME PATH PWD TMPDIR");
+    expect(own.trim()).toBe("CLAUDE_HOOKS_JAIL GIVEN HOME PATH PWD SHLVL TMPDIR _");
+    expect(first.trim()).toBe("CLAUDE_HOOKS_JAIL GIVEN HOME PATH PWD TMPDIR");
   });
 
   test("only its own processes are visible", async () => {
-    const seen = await inside(
-      "ls /proc | grep -cE '^[0-9]+$'; grep -lx bun /proc/[0-9]*/comm; true",
-    );
+    await using canary = canaryProcess();
 
-    expect(Number(seen.out.split("\n")[0])).toBeLessThan(10);
-    expect(seen.out.split("\n")).toHaveLength(1);
+    const seen = await inside(`ls /proc | grep -cE '^[0-9]+$'; ${canary.search}`);
+
+    const [count, ...found] = seen.out.split("\n");
+    expect(Number(count)).toBeLessThan(10);
+    expect(found).toEqual([]);
   });
 
   test("the loopback of the host is out of reach", async () => {
     using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("host") });
 
-    const seen = await inside(`exec 3<>/dev/tcp/127.0.0.1/${server.port} && echo reached`);
+    const seen = await inside(knockAt(server.port));
 
     expect(seen.out).toBe("");
     expect(seen.error).toContain("Connection refused");
@@ -246,6 +256,63 @@ describe("inside the jail", () => {
     expect(command.args).toContain("/opt/greet");
   });
 });
+
+// Each leaves one thing out of the jail and looks; none of them writes or changes anything.
+describe("control: the same look", () => {
+  test("shows a file of the host where its directory is mounted", async () => {
+    const seen = await inside(`cat ${dir}/secret.txt`, { read: [dir] });
+
+    expect(seen.out).toBe("a secret of the host");
+  });
+
+  test("shows a process of the host where the jail has no PID namespace of its own", async () => {
+    await using canary = canaryProcess();
+
+    const seen = await inside(canary.search, {}, ["--unshare-pid"]);
+
+    expect(seen.out).toContain(`/proc/${canary.pid}/cmdline`);
+  });
+
+  test("reaches the loopback of the host where the jail has no network of its own", async () => {
+    using server = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response("host") });
+
+    const seen = await inside(knockAt(server.port), {}, ["--unshare-net"]);
+
+    expect(seen.out).toBe("reached");
+  });
+
+  // Nobody else has them to begin with.
+  test.skipIf(process.getuid?.() !== 0)(
+    "finds kernel settings and capabilities where /proc stays as it is and none are dropped",
+    async () => {
+      const settings = await inside("find /proc/sys /proc/sysrq-trigger -writable", {}, [
+        ...["--remount-ro", "/proc"],
+      ]);
+      const capabilities = await inside("grep CapEff /proc/self/status", {}, ["--cap-drop", "ALL"]);
+
+      expect(settings.out).toContain("/proc/");
+      expect(capabilities.out).not.toContain("CapEff:\t0000000000000000");
+    },
+  );
+});
+
+/** Says a word when something answers on the host's loopback. */
+const knockAt = (port: number | undefined): string =>
+  `exec 3<>/dev/tcp/127.0.0.1/${port} && echo reached`;
+
+/** A process of the host with arguments of its own, and how to look for it without finding the look. */
+function canaryProcess(): { pid: number; search: string } & AsyncDisposable {
+  const mark = `8${Date.now()}`;
+  const child = Bun.spawn(["sleep", mark]);
+  return {
+    pid: child.pid,
+    search: `grep -la 'slee[p].${mark}' /proc/[0-9]*/cmdline 2>/dev/null; true`,
+    async [Symbol.asyncDispose]() {
+      child.kill("SIGKILL");
+      await child.exited;
+    },
+  };
+}
 
 describe("git in the clone", () => {
   test("add -A, commit, branch, rebase and stash work", async () => {

@@ -112,6 +112,39 @@ describe("the end", () => {
     await rm(dir, { recursive: true });
   });
 
+  test("finds a jail by its mark whose bubblewrap died without ending it", async () => {
+    const dir = await mkdtemp("/tmp/ch-proc-");
+    const [clone, home] = [join(dir, "clone"), join(dir, "home")];
+    await Promise.all([mkdir(clone), mkdir(home)]);
+    const text = `5${Date.now()}`;
+    const jail = createJail({ mode: "bwrap", dir: join(dir, "jail") });
+    const other = createJail({ mode: "bwrap", dir: join(dir, "other") });
+    const spec = { clone, home, gatewaySocket: null, egressSocket: null, read: [], env: {} };
+    const command = jail.command(spec, "/bin/bash", ["-c", `sleep ${text}; true`]);
+    // As if it had been killed before its child asked to die with it.
+    const args = command.args.filter((argument) => argument !== "--die-with-parent");
+    const child = Bun.spawn([command.file, ...args], { env: { ...command.env } });
+    while ((await pidsWith(`sleep\0${text}`)).length === 0) await Bun.sleep(10);
+    const outer = identityOf(child.pid);
+    child.kill("SIGKILL");
+    await child.exited;
+    expect(processes.isAlive(outer)).toBe(false);
+    expect(await pidsWith(`sleep\0${text}`)).not.toEqual([]);
+
+    expect(await processes.endMarked(other.mark)).toBe(0);
+    expect(await pidsWith(`sleep\0${text}`)).not.toEqual([]);
+    expect(await processes.endMarked(jail.mark)).toBeGreaterThan(0);
+
+    expect(await pidsWith(`sleep\0${text}`)).toEqual([]);
+    await rm(dir, { recursive: true });
+  });
+
+  test("does not look for what could be the mark of anybody", async () => {
+    for (const mark of ["", "CLAUDE_HOOKS_JAIL=", "PATH=/usr/bin"]) {
+      await expect(processes.endMarked(mark)).rejects.toThrow("no mark of a jail");
+    }
+  });
+
   test("does nothing to another process under the same pid", async () => {
     const child = Bun.spawn(["sleep", "30"]);
     const identity = identityOf(child.pid);
