@@ -39,6 +39,11 @@ export type JailCheck =
 /** Puts every process an agent starts behind walls. */
 export interface Jail {
   readonly mode: "bwrap" | "none";
+  /**
+   * `NAME=value` in the environment of every process that this jail has started, and of all they
+   * start: how one is known again that has lost its parents.
+   */
+  readonly mark: string;
   /** Proves on this host that a jailed command starts and is confined; never assumes it. */
   check(): Promise<JailCheck>;
   /**
@@ -63,4 +68,6 @@ export interface Processes {
   isAlive(process: ProcessIdentity): boolean;
   /** Ends the process and all it started; resolves when it is gone. Does nothing if it is not the same process any more. */
   end(process: ProcessIdentity): Promise<void>;
+  /** Ends every process of this host that was started with `mark` in its environment; resolves with how many when none is left. */
+  endMarked(mark: string): Promise<number>;
 }

@@ -23,11 +23,13 @@ export async function endOrphans(parts: {
   /** The name under which this state directory holds leases: what others have left is none of its business. */
   readonly owner: string;
   readonly processes: Processes;
+  /** What the jail's processes carry, see Jail. */
+  readonly mark: string;
   readonly now: () => number;
   readonly log: Log;
 }): Promise<readonly Survivor[]> {
   const survivors: Survivor[] = [];
-  const { store, owner, processes, now, log } = parts;
+  const { store, owner, processes, mark, now, log } = parts;
   for (const { run, process } of await store.runs.unfinished(owner)) {
     const alive = process !== null && processes.isAlive(process);
     if (process !== null && alive) {
@@ -50,6 +52,14 @@ export async function endOrphans(parts: {
         done === null ? "the service was stopped" : "the service was stopped after its effect",
       session: session && { ...session, usdTotal: session.usdTotal + run.usd },
     });
+  }
+  // Bubblewrap that dies while it starts leaves a jail that nobody ends and that has no parent of
+  // ours: its CLI begins seconds later, in the session and the clone of the next run (seen with 0.8.0).
+  try {
+    const strays = await processes.endMarked(mark);
+    if (strays > 0) log.warn("processes of an earlier life were ended", { processes: strays });
+  } catch (error) {
+    log.error("processes of an earlier life could not be ended", { reason: String(error) });
   }
   return survivors;
 }

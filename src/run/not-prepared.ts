@@ -3,7 +3,7 @@ import type { Park } from "../domain/ledger.ts";
 import { retryPark } from "../domain/retry-park.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import { GitFailure } from "../ports/git.ts";
-import type { RunClaim } from "../ports/store.ts";
+import { isOfFullDisk, type RunClaim } from "../ports/store.ts";
 import { TranscriptFailure } from "../ports/transcripts.ts";
 import type { RunDependencies } from "./dependencies.ts";
 import { runFields } from "./frame.ts";
@@ -95,7 +95,8 @@ function isDiskFull(error: unknown): boolean {
   return causes.some(
     (one) =>
       one instanceof Error &&
-      (("code" in one && ["ENOSPC", "EDQUOT", "SQLITE_FULL"].includes(String(one.code))) ||
+      (isOfFullDisk(one) ||
+        ("code" in one && ["ENOSPC", "EDQUOT"].includes(String(one.code))) ||
         /database or disk is full/i.test(one.message)),
   );
 }

@@ -9,6 +9,8 @@ const BEAT_MS = 500;
 /** A closed issue must end its run within 5 s, the end of the process included. */
 const LOOK_EVERY_MS = 2000;
 const LEASE_MS = 30_000;
+/** A renewal is a write to the disk for each run: the looks in between only read. */
+const RENEW_EVERY_MS = 5000;
 /**
  * A lease that could not be renewed counts as lost so long before its end: by then the process must
  * be gone, and no act may be under way, whatever the clocks of others say.
@@ -63,6 +65,7 @@ export function watchRun(
   let patience: ReturnType<typeof setTimeout> | undefined;
   // The claim that gave the lease was made before; preparing has not begun.
   let heldUntil = performance.now() + LEASE_MS;
+  let renewAt = 0;
   const holdsLease = (): boolean => performance.now() < heldUntil - LEASE_SPARE_MS;
   // By its own clock: a beat may wait for a database that somebody has locked, or that is away.
   const fileWatch = setInterval(() => {
@@ -132,12 +135,18 @@ export function watchRun(
   async function beat(): Promise<void> {
     const now = deps.now();
     const asked = performance.now();
-    const { held: isOurs, mark } = await deps.store.work.heartbeat(claim, LEASE_MS);
+    const renews = asked >= renewAt;
+    const { held: isOurs, mark } = renews
+      ? await deps.store.work.heartbeat(claim, LEASE_MS)
+      : await deps.store.work.leaseState(claim);
     if (!isOurs) {
       heldUntil = 0;
       return halt("cancelled", "the lease was lost");
     }
-    heldUntil = asked + LEASE_MS;
+    if (renews) {
+      heldUntil = asked + LEASE_MS;
+      renewAt = asked + RENEW_EVERY_MS;
+    }
     if (now - startedAt > limits.runMinutes * 60_000) return halt("timed_out", "run_minutes");
     if (heardAt !== null && now - heardAt > limits.stallMinutes * 60_000) {
       return halt("stalled", "stall_minutes");

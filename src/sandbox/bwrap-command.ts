@@ -48,15 +48,24 @@ shift 2
 exec prlimit --core=0 --fsize=${FILE_BYTES_MAX} --nproc=${PROCESSES_MAX} -- "$@"
 `;
 
+/**
+ * Agents stand behind the service when both want the processor: with eight of them at work on two
+ * cores deliveries waited half a second and more for their answer (bench/intake.ts).
+ */
+export const NICENESS = 10;
+
 /** What a host without bubblewrap says; the shell below starts it, so no spawn fails. */
 export const NOT_INSTALLED = "claude-hooks: bubblewrap is not installed";
 
 /**
  * Opens the filter for bubblewrap, which takes it as a descriptor only, and becomes bubblewrap: the
- * process stays the same. $0 is the filter, $@ bubblewrap and its arguments.
+ * process stays the same. $0 is the filter, $@ bubblewrap and its arguments. Where the kernel groups
+ * processes by session, niceness counts only within one: then the session as a whole steps back, too
+ * (sched(7), "The autogroup feature").
  */
 const WITH_FILTER = `command -v "$1" >/dev/null || { echo "${NOT_INSTALLED}" >&2; exit 127; }
-exec "$@" 9<"$0"`;
+[ ! -w /proc/self/autogroup ] || echo ${NICENESS} >/proc/self/autogroup
+exec nice -n ${NICENESS} "$@" 9<"$0"`;
 
 /** What bubblewrap is and where the jail keeps its own files. */
 export interface BwrapHost {
@@ -78,8 +87,11 @@ export function bwrapCommand(
 ): JailedCommand {
   const { mounts, file } = mountProgram(program.file);
   return {
-    file: "/bin/sh",
+    // Its own session, and so no terminal of the service; made here, because bubblewrap's own one
+    // would begin at the old niceness.
+    file: "setsid",
     args: [
+      "/bin/sh",
       ...started(host),
       ...namespaces(),
       ...system(),
@@ -125,7 +137,6 @@ function started(host: BwrapHost): readonly string[] {
 function namespaces(): readonly string[] {
   return [
     "--die-with-parent",
-    "--new-session",
     "--unshare-pid",
     "--unshare-ipc",
     "--unshare-uts",

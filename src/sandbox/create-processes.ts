@@ -7,6 +7,7 @@ const LOOK_MS = 20;
 const LOOKS_MAX = 500;
 const STOP_LOOK_MS = 2;
 const STOP_LOOKS_MAX = 25;
+const MARK = /^[A-Z_]+=[0-9a-f]{32}$/;
 /** Stopped, a zombie, or gone. */
 const STILL = new Set(["T", "t", "Z", "X"]);
 
@@ -65,6 +66,23 @@ export function createProcesses(): Processes {
       }
       throw new ProcessStuck(`process ${target.pid} is still there after SIGKILL`);
     },
+    async endMarked(mark) {
+      // Anything shorter could be true of processes that are not ours.
+      if (!MARK.test(mark)) throw new Error(`${mark} is no mark of a jail`);
+      const seen = new Set<number>();
+      for (let look = 0; look < LOOKS_MAX; look += 1) {
+        const found = withMark(mark);
+        if (found.length === 0) return seen.size;
+        for (const pid of found) {
+          seen.add(pid);
+          signal(pid, "SIGKILL");
+        }
+        await wait(LOOK_MS);
+      }
+      throw new ProcessStuck(
+        `processes ${withMark(mark).join(", ")} are still there after SIGKILL`,
+      );
+    },
   };
 }
 
@@ -96,6 +114,25 @@ function descendants(roots: readonly number[]): readonly number[] {
     }
   }
   return [...found];
+}
+
+/** Whose environment, as it was at its start, has `mark`; those of other users cannot be read and are not ours. */
+function withMark(mark: string): readonly number[] {
+  return readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
+    .filter(
+      (pid) => environOf(pid).includes(mark) && !["Z", "X", undefined].includes(statOf(pid)?.state),
+    );
+}
+
+function environOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0");
+  } catch {
+    // Gone, or somebody else's.
+    return [];
+  }
 }
 
 function signal(pid: number, name: "SIGSTOP" | "SIGKILL"): void {

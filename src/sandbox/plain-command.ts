@@ -1,4 +1,5 @@
 import type { JailedCommand, JailSpec } from "../ports/jail.ts";
+import { NICENESS } from "./bwrap-command.ts";
 import { searchPath } from "./search-path.ts";
 
 /**
@@ -8,8 +9,8 @@ import { searchPath } from "./search-path.ts";
  */
 export function plainCommand(spec: JailSpec, file: string, args: readonly string[]): JailedCommand {
   return {
-    file: "setpriv",
-    args: ["--pdeathsig", "TERM", "--", file, ...args],
+    file: "nice",
+    args: ["-n", String(NICENESS), "setpriv", "--pdeathsig", "TERM", "--", file, ...args],
     env: { ...spec.env, HOME: spec.home, PATH: searchPath(spec.read) },
     cwd: spec.clone,
     inside: { clone: spec.clone, home: spec.home, gatewayUrl: null },

@@ -11,6 +11,11 @@ const LEASE_MS = 30_000;
 const SLEEP_MS_MAX = 5000;
 /** And the shortest: what is due may be waiting for a slot. */
 const SLEEP_MS_MIN = 50;
+/**
+ * Between two looks for work, however often it is woken: in a storm of 200 deliveries a second every
+ * one wakes it, and each look asks the store a dozen things.
+ */
+const PACE_MS = 25;
 /** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
 
@@ -78,8 +83,8 @@ export function createWorkLoop(
         deps.log.error("the work loop stumbled", { reason: String(error) });
       }
       if (stopping) return;
-      if (coolDown) await sleep(COOL_DOWN_MS, new AbortController().signal);
-      else await sleep(await untilDue(), alarm.signal);
+      await sleep(coolDown ? COOL_DOWN_MS : PACE_MS, new AbortController().signal);
+      if (!coolDown) await sleep(await untilDue(), alarm.signal);
     }
   }
 
@@ -110,12 +115,18 @@ export function createWorkLoop(
 
   async function claimRuns(): Promise<void> {
     while (!stopping && options.draining?.() !== true) {
+      await deps.gates.follow();
       const held = deps.gates.held();
       const limits = { ...options.limits(), held };
       const claim = await deps.store.work.claimRun(options.owner, leaseMs, limits);
       if (claim === null) return;
       const by = passName(claim);
-      deps.gates.enter(claim.order.agent, by);
+      if (!(await deps.gates.enter(claim.order.agent, by))) {
+        // Its item is looked at again, and its order waits for the one who tries.
+        deps.gates.leave(by);
+        await deps.store.work.settleRun(claim, { notBefore: null, park: null });
+        continue;
+      }
       launch(
         claim,
         async () => await options.run(claim),

@@ -4,7 +4,7 @@ import type { Policy } from "../domain/policy.ts";
 import { itemOfPull, parseAgentBranch } from "../domain/resolve-item.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
-import type { Mark, MarkRow } from "../ports/store.ts";
+import type { Mark, MarkMove, MarkRow } from "../ports/store.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 import { isOfTheForge } from "./watch-forge.ts";
 
@@ -23,9 +23,47 @@ const SUSPECT_TRIES = 3;
  */
 export async function resolveMarks(deps: WorkDependencies): Promise<number> {
   const rows = await deps.store.work.unresolved(BATCH);
+  const known: MarkMove[] = [];
+  const asked: MarkRow[] = [];
+  for (const row of rows) {
+    const items = await itemsKnown(deps, row.mark);
+    if (items === null) asked.push(row);
+    else known.push({ row, items });
+  }
+  // In a storm most marks are of known items: one transaction for all, not one each.
+  await deps.store.work.resolve(known);
   const queue = new PQueue({ concurrency: AT_ONCE_MAX });
-  await queue.addAll(rows.map((row) => async () => await resolveOrPostpone(deps, row)));
+  await queue.addAll(asked.map((row) => async () => await resolveOrPostpone(deps, row)));
   return rows.length;
+}
+
+/** What can be told without the forge; null: it has to be asked. */
+async function itemsKnown(
+  deps: WorkDependencies,
+  { repo, target }: Mark,
+): Promise<readonly ItemRef[] | null> {
+  const policy = deps.policy(repo);
+  if (policy === null) return [];
+  const number = await numberKnown(deps, { repo, target }, policy);
+  return number === null ? null : [{ repo, number }];
+}
+
+async function numberKnown(
+  deps: WorkDependencies,
+  { repo, target }: Mark,
+  policy: Policy,
+): Promise<number | null> {
+  if (target.kind === "sha") return null;
+  if (target.kind === "branch") {
+    const own = parseAgentBranch(target.branch);
+    const isOurs = own !== null && policy.agents.some(({ name }) => name === own.agent);
+    return isOurs ? own.number : null;
+  }
+  const { number } = target;
+  const ofPull = await deps.store.pulls.itemOf(repo, number);
+  if (ofPull !== null) return ofPull;
+  // A known work item stays one, whatever the forge answers just now.
+  return (await deps.store.work.isKnown({ repo, number })) ? number : null;
 }
 
 async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<void> {
@@ -35,7 +73,7 @@ async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<
     if (!(error instanceof ForgeFailure)) throw error;
     // A number that is not there concerns nothing; everything else is no answer.
     if (error.kind === "not_found") {
-      await deps.store.work.resolve(row, []);
+      await deps.store.work.resolve([{ row, items: [] }]);
       return;
     }
     const wait = deps.now() + backoffMs(row.tries + 1, BACKOFF, deps.chance());
@@ -57,7 +95,7 @@ async function resolveOne(deps: WorkDependencies, row: MarkRow): Promise<void> {
   const policy = deps.policy(repo);
   const numbers = policy === null ? [] : await numbersOf(deps, row.mark, policy);
   const items = [...new Set(numbers)].map((number): ItemRef => ({ repo, number }));
-  await deps.store.work.resolve(row, items);
+  await deps.store.work.resolve([{ row, items }]);
 }
 
 async function numbersOf(
@@ -69,8 +107,6 @@ async function numbersOf(
     case "number":
       return [await itemOfNumber(deps, { repo, number: target.number }, policy)];
     case "branch": {
-      const own = parseAgentBranch(target.branch);
-      if (own !== null && policy.agents.some(({ name }) => name === own.agent)) return [own.number];
       if (target.branch === policy.repository.base) return await itemsWithPull(deps, repo);
       const pulls = await deps.forge.reader.pullsByBranch(repo, target.branch);
       const open = pulls.filter(({ state }) => state === "open");
@@ -92,10 +128,8 @@ async function itemOfNumber(
   { repo, number }: ItemRef,
   policy: Policy,
 ): Promise<number> {
-  const known = await deps.store.pulls.itemOf(repo, number);
+  const known = await numberKnown(deps, { repo, target: { kind: "number", number } }, policy);
   if (known !== null) return known;
-  // A known work item stays one, whatever the forge answers just now.
-  if ((await deps.store.work.item({ repo, number })) !== null) return number;
   const facts = await deps.forge.reader.lookUp(repo, number);
   if (facts.kind === "issue") return number;
   const pushed = await branchesPushed(deps, facts.headBranch, repo);
