@@ -6,18 +6,26 @@ import { playDemo, removeDemo } from "./scenario/demo.ts";
 import { sentenceOf } from "./scenario/story.ts";
 import { REPO } from "./scenario/widgets.ts";
 
+const USAGE = `usage: demo [--keep] [--live] [--json]
+
+Plays the whole loop of one issue on an embedded forge and tells it line by line.
+Exit 0 only if the forge shows the pull request merged.
+
+  --keep   stay up when it is done, until Ctrl-C
+  --live   use a real model with the key from ANTHROPIC_API_KEY
+  --json   print JSON lines
+  --help   print this`;
+
 /**
  * `script/demo`: the whole loop of one issue, told line by line. Exit 0 only if the forge shows the
  * pull request merged.
  */
 async function main(): Promise<number> {
-  const { values } = parseArgs({
-    options: {
-      keep: { type: "boolean", default: false },
-      live: { type: "boolean", default: false },
-      json: { type: "boolean", default: false },
-    },
-  });
+  const values = readFlags();
+  if (values === null || values.help) {
+    (values === null ? console.error : console.log)(USAGE);
+    return values === null ? 2 : 0;
+  }
   const liveKey = values.live ? (process.env["ANTHROPIC_API_KEY"] ?? "") : null;
   if (liveKey === "") {
     console.error("demo: --live needs a key in ANTHROPIC_API_KEY");
@@ -60,6 +68,24 @@ async function main(): Promise<number> {
     );
   }
   return 0;
+}
+
+/** Null, with what is wrong said, for a command line that is none. */
+function readFlags() {
+  try {
+    return parseArgs({
+      options: {
+        keep: { type: "boolean", default: false },
+        live: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    }).values;
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    console.error(`demo: ${error.message}`);
+    return null;
+  }
 }
 
 async function keepUp(dir: string, admin: string | null): Promise<void> {

@@ -4,6 +4,7 @@ import packageFile from "../package.json" with { type: "json" };
 import { loadConfig } from "./config/load-config.ts";
 import { formatProblem } from "./config/problem.ts";
 import { checkStateDir } from "./main/check-state-dir.ts";
+import { directForLoopback } from "./main/direct-for-loopback.ts";
 import { refuse } from "./main/refuse.ts";
 import type { Replaced } from "./main/replaced.ts";
 import { lockStateDir } from "./store/lock-state-dir.ts";
@@ -21,7 +22,7 @@ export async function serve(options: {
   const { env, replaced = {} } = options;
   // Whatever the service and its children make is for this user only.
   process.umask(0o077);
-  directForLoopback();
+  directForLoopback(process.env);
   const loaded = await loadConfig({
     explicitPath: options.configPath ?? null,
     env,
@@ -63,14 +64,4 @@ async function makeStateDir(stateDir: string): Promise<string | null> {
     if (error.code === "EEXIST") return null;
     return `state_dir ${stateDir} cannot be made: ${error.message}: name another directory, or make it`;
   }
-}
-
-/**
- * Bun's fetch sends requests for loopback through HTTP_PROXY, headers included (measured with 1.4.5);
- * a forge or a model beside us must never be reached through somebody else.
- */
-function directForLoopback(): void {
-  const named = process.env["NO_PROXY"] ?? process.env["no_proxy"] ?? "";
-  const hosts = ["127.0.0.1", "localhost", "::1", ...named.split(",").filter(Boolean)];
-  process.env["NO_PROXY"] = [...new Set(hosts)].join(",");
 }

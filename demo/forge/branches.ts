@@ -17,6 +17,7 @@ import { type Payload, time } from "./payloads.ts";
 import { readCommits } from "./pull-contents.ts";
 import {
   type Account,
+  accessOf,
   branchSha,
   canWrite,
   type Protection,
@@ -44,14 +45,17 @@ export function branchRoutes(forge: Forge): Hono<ForgeEnv> {
   app.get(base, async (c) => {
     const repo = repoOf(forge, c);
     const names = page(forge, c, branchNames(repo));
-    return c.json(await Promise.all(names.map((name) => branchPayload(forge, repo, name))));
+    const viewer = c.get("account");
+    return c.json(
+      await Promise.all(names.map((name) => branchPayload(forge, repo, { name, viewer }))),
+    );
   });
   app.get(`${base}/:branch{.+}`, async (c) => {
     const repo = repoOf(forge, c);
     const name = c.req.param("branch");
     if (branchSha(repo, name) === undefined)
       throw notFound(`branch does not exist [repo_id: ${repo.id} name: ${name}]`);
-    return c.json(await branchPayload(forge, repo, name));
+    return c.json(await branchPayload(forge, repo, { name, viewer: c.get("account") }));
   });
   app.delete(`${base}/:branch{.+}`, (c) => answerDelete(forge, c));
   addProtectionRoutes(forge, app);
@@ -107,7 +111,12 @@ function branchNames(repo: Repo): string[] {
     .toSorted();
 }
 
-async function branchPayload(forge: Forge, repo: Repo, name: string): Promise<Payload> {
+/** The name of the rule is for administrators only (Forgejo: services/convert/convert.go ToBranch). */
+async function branchPayload(
+  forge: Forge,
+  repo: Repo,
+  { name, viewer }: { name: string; viewer: Account | undefined },
+): Promise<Payload> {
   const sha = branchSha(repo, name) ?? "";
   const [commit] = await readCommits(forge, repo, ["--max-count=1", sha]);
   const rule = repo.protections.find((one) => one.ruleName === name);
@@ -130,9 +139,10 @@ async function branchPayload(forge: Forge, repo: Repo, name: string): Promise<Pa
     required_approvals: rule?.requiredApprovals ?? 0,
     enable_status_check: rule?.enableStatusCheck ?? false,
     status_check_contexts: rule?.statusCheckContexts ?? [],
-    user_can_push: rule === undefined || rule.enablePush,
-    user_can_merge: true,
-    effective_branch_protection_name: rule?.ruleName ?? "",
+    user_can_push: canWrite(repo, viewer) && (rule === undefined || rule.enablePush),
+    user_can_merge: canWrite(repo, viewer),
+    effective_branch_protection_name:
+      accessOf(repo, viewer) === "admin" ? (rule?.ruleName ?? "") : "",
   };
 }
 

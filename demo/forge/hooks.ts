@@ -89,6 +89,9 @@ function addWiderHookRoutes(forge: Forge, app: Hono<ForgeEnv>): void {
     account.hooks = account.hooks.filter((one) => one.id !== numberParam(c, "id"));
     return c.body(null, 204);
   });
+  app.get("/orgs/:org/hooks", (c) =>
+    c.json(page(forge, c, organizationOf(forge, c, true).hooks).map(hookPayload)),
+  );
   for (const [path, hooksOf] of places)
     app.post(path, async (c) => {
       signedIn(c);

@@ -78,8 +78,14 @@ async function pauseByFile(
   try {
     await (await open(file, "wx", 0o600)).close();
   } catch (error) {
-    const isThere = error instanceof Error && "code" in error && error.code === "EEXIST";
-    if (!isThere)
+    const code = error instanceof Error && "code" in error ? error.code : null;
+    if (code === "ENOENT") {
+      throw new CliFailure(
+        `there is nothing to pause: the state directory ${read.value.stateDir} does not exist, no service was started with this configuration yet`,
+        { cause: error },
+      );
+    }
+    if (code !== "EEXIST")
       throw new CliFailure(`${failure.message}; and ${file} cannot be written: ${String(error)}`, {
         cause: error,
       });

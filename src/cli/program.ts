@@ -4,6 +4,7 @@ import { addConfigCommands } from "./config.ts";
 import type { CliContext, CommandSetting } from "./context.ts";
 import { addDeliveriesCommands } from "./deliveries.ts";
 import { addDemoCommand } from "./demo.ts";
+import { addDoctorCommand } from "./doctor.ts";
 import { addItemsCommands } from "./items.ts";
 import { addMigrateCommands } from "./migrate.ts";
 import { addPauseCommands } from "./pause.ts";
@@ -30,6 +31,7 @@ export function createProgram(context: CliContext, exit: (code: number) => void)
   const setting: CommandSetting = { context, exit };
   addServeCommand(program, setting);
   addDemoCommand(program, setting);
+  addDoctorCommand(program, setting);
   addStatusCommand(program, setting);
   addItemsCommands(program, setting);
   addRunsCommands(program, setting);

@@ -18,11 +18,12 @@ type Refuse = (path: readonly PropertyKey[], remedy: string) => void;
 
 /**
  * Rules about two keys at once, about this release and about this host. `uid` is the user id of the
- * process (null: the system has none). Secrets are read and judged elsewhere.
+ * process (null: the system has none), `kept` are paths that agents must not see beside the files of
+ * secrets. Secrets are read and judged elsewhere.
  */
 export async function checkDocument(
   source: ConfigFile,
-  uid: number | null,
+  { uid, kept }: { readonly uid: number | null; readonly kept: readonly string[] },
 ): Promise<DocumentCheck> {
   const problems: ConfigProblem[] = [];
   const notices: ConfigNotice[] = [];
@@ -34,7 +35,7 @@ export async function checkDocument(
   checkListeners(source, refuse);
   checkModel(source, refuse);
   checkAgents(source, refuse);
-  checkRepositories(source, refuse, notices);
+  checkRepositories(source, { kept, refuse, notices });
   if (uid === 0 && !source.document.allow_root) {
     const remedy =
       "run the service as a user of its own, or set allow_root: true if you mean to run it as root";
@@ -110,7 +111,15 @@ function checkAgents({ document }: ConfigFile, refuse: Refuse): void {
   }
 }
 
-function checkRepositories(source: ConfigFile, refuse: Refuse, notices: ConfigNotice[]): void {
+function checkRepositories(
+  source: ConfigFile,
+  parts: {
+    readonly kept: readonly string[];
+    readonly refuse: Refuse;
+    readonly notices: ConfigNotice[];
+  },
+): void {
+  const { kept, refuse, notices } = parts;
   const seen: string[] = [];
   for (const [index, entry] of source.document.repositories.entries()) {
     const name = entry.name.toLowerCase();
@@ -124,7 +133,7 @@ function checkRepositories(source: ConfigFile, refuse: Refuse, notices: ConfigNo
     seen.push(name);
     if (entry.dangerously_allow_anyone) checkAnyone(entry, path, { refuse, notices });
     for (const [position, text] of entry.read.entries()) {
-      const remedy = whyNotReadable(source.path(text), source);
+      const remedy = whyNotReadable(source.path(text), source, kept);
       if (remedy !== null) {
         refuse([...path, "read", position], remedy);
       }
@@ -151,11 +160,11 @@ function checkAnyone(
 }
 
 /** Why a host path must not be shown to agents, or null. */
-function whyNotReadable(path: string, source: ConfigFile): string | null {
+function whyNotReadable(path: string, source: ConfigFile, more: readonly string[]): string | null {
   if (/^\/(proc|sys|dev|run)?(\/|$)/.test(path)) {
     return "name a directory with tools: /, /proc, /sys, /dev and /run are not shown to agents";
   }
-  const kept = [source.stateDir, ...secretFiles(source)].find(
+  const kept = [source.stateDir, ...secretFiles(source), ...more].find(
     (secret) => contains(path, secret) || contains(source.stateDir, path),
   );
   return kept === undefined

@@ -1,3 +1,4 @@
+import { isAbsolute, normalize } from "node:path";
 import type { ConfigProblem } from "./problem.ts";
 import { Secret } from "./secret.ts";
 
@@ -12,6 +13,9 @@ const PARAMETERS: readonly string[] = [
   "sslkey",
   "options",
 ];
+
+/** Those that name a file of this host. */
+const FILES: readonly string[] = ["sslrootcert", "sslcert", "sslkey"];
 
 const EXAMPLE = "postgres://claude_hooks@db.example.org/claude_hooks";
 
@@ -47,12 +51,33 @@ export function databaseProblem(
       remedy: `end it with that name: ${EXAMPLE}`,
     };
   }
+  const relative = FILES.find((name) =>
+    searchParams.getAll(name).some((file) => !isAbsolute(file)),
+  );
+  if (relative !== undefined) {
+    return {
+      value: `an address whose ${relative} is no absolute path`,
+      remedy: "write the whole path of the file, beginning with /",
+    };
+  }
   const unknown = [...searchParams.keys()].find((name) => !PARAMETERS.includes(name));
   if (unknown === undefined || (!inline && unknown === "password")) return null;
   return {
     value: `an address with the parameter ${unknown}`,
     remedy: `leave it out; known are ${PARAMETERS.join(", ")}`,
   };
+}
+
+/**
+ * Paths of this host by which an address reaches the database: its key and certificates, and the
+ * directory of the server's socket. Whoever sees them is nearer to the database than agents may be.
+ */
+export function databaseFiles(address: string): readonly string[] {
+  if (!URL.canParse(address)) return [];
+  const { hostname, searchParams } = new URL(address);
+  const named = FILES.flatMap((name) => searchParams.getAll(name));
+  const hosts = [decodeURIComponent(hostname), ...searchParams.getAll("host")];
+  return [...named, ...hosts].filter((path) => isAbsolute(path)).map((path) => normalize(path));
 }
 
 /** What of an address must never be printed: all of it, and its password as it is and as it is written. */

@@ -1,6 +1,6 @@
 import { checkDocument } from "./check-document.ts";
 import type { AgentConfig, Config, RepositoryConfig, ServiceLimits } from "./config.ts";
-import { databaseProblem } from "./database.ts";
+import { databaseFiles, databaseProblem } from "./database.ts";
 import type { ConfigPlace } from "./find-config.ts";
 import { parseListen } from "./listen.ts";
 import { notInForce } from "./not-in-force.ts";
@@ -36,8 +36,9 @@ export async function loadConfig(options: LoadOptions): Promise<ConfigResult> {
     return read;
   }
   const source = read.value;
-  const checked = await checkDocument(source, options.uid);
   const secrets = await readSecrets(source, options.env);
+  const kept = secrets.database === null ? [] : databaseFiles(secrets.database.reveal());
+  const checked = await checkDocument(source, { uid: options.uid, kept });
   const problems = [...checked.problems, ...secrets.problems];
   const { admin, model } = secrets;
   if (problems.length > 0 || admin === null || model === null) {

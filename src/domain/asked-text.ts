@@ -10,9 +10,20 @@ export interface AskedText {
   readonly digest: string;
 }
 
+/** What the names under which texts of items are kept begin with. */
+export const ASKED_TEXT_KEY = "asked-text:";
+/** And those under which the first account of a named login is kept. */
+export const ACCOUNT_KEY = "account:";
+
 /** The name under which the service keeps the text of an item. */
 export function askedTextKey({ repo, number }: ItemRef): string {
-  return `asked-text:${repo}#${number}`;
+  return `${ASKED_TEXT_KEY}${repo}#${number}`;
+}
+
+/** The item of such a name without its beginning; null: it is none of ours. */
+export function itemOfAskedText(name: string): ItemRef | null {
+  const match = /^(.+)#([1-9][0-9]{0,14})$/u.exec(name);
+  return match?.[1] === undefined ? null : { repo: match[1], number: Number(match[2]) };
 }
 
 /** What the issue says now, under the act that gave it. */

@@ -131,7 +131,7 @@ export function gateSentence({ name, reason }: Pick<Gate, "name" | "reason">): s
     case "sandbox":
       return "the sandbox of this host does not start; the operator has to mend it, then work goes on by itself";
     case "disk":
-      return "the disk of this host is full; the operator has to make room, then work goes on by itself";
+      return "the disk of this host or of its database is full; the operator has to make room, then work goes on by itself";
     case "model":
       return modelSentence(reason);
   }

@@ -4,7 +4,7 @@ import type { Log } from "../ports/observe.ts";
 import { createActor } from "./actor.ts";
 import { type Caller, createCalls, PRIORITY } from "./calls.ts";
 import { accountOf } from "./map.ts";
-import { repoPath } from "./paths.ts";
+import { apiOf, repoPath } from "./paths.ts";
 import { createReader } from "./reader.ts";
 import { RepoRow, rowsOf, UserRow } from "./schema.ts";
 
@@ -114,13 +114,4 @@ function createWriters(
     known.set(repo, { at: now(), accounts });
     return accounts;
   };
-}
-
-function apiOf(text: string): string {
-  const url = new URL(text);
-  if (url.protocol !== "http:" && url.protocol !== "https:")
-    throw new Error(`forge.url must begin with http:// or https://, not ${url.protocol}`);
-  if (url.username !== "" || url.password !== "")
-    throw new Error("forge.url must not carry credentials");
-  return `${url.origin}${url.pathname.replace(/\/+$/, "")}/api/v1`;
 }

@@ -8,6 +8,7 @@ export interface Request {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>>;
   readonly body?: unknown;
+  /** Empty: the call is nobody's. */
   readonly token: string;
 }
 
@@ -99,7 +100,7 @@ async function send(options: ExchangeOptions, request: Request, name: string): P
       signal: AbortSignal.timeout(options.timeoutMs),
       headers: {
         Accept: "application/json",
-        Authorization: `token ${request.token}`,
+        ...(request.token === "" ? {} : { Authorization: `token ${request.token}` }),
         "User-Agent": "claude-hooks",
         ...(hasBody ? { "Content-Type": "application/json" } : {}),
       },

@@ -13,3 +13,13 @@ export function repoPath(repo: string, ...parts: readonly (string | number)[]): 
   const rest = parts.map((part) => `/${encodeURIComponent(part)}`);
   return `/repos/${encodeURIComponent(owner)}/${encodeURIComponent(name)}${rest.join("")}`;
 }
+
+/** `<url>/api/v1` of the configured address. @throws Error for one that is not http(s) or carries credentials. */
+export function apiOf(text: string): string {
+  const url = new URL(text);
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw new Error(`forge.url must begin with http:// or https://, not ${url.protocol}`);
+  if (url.username !== "" || url.password !== "")
+    throw new Error("forge.url must not carry credentials");
+  return `${url.origin}${url.pathname.replace(/\/+$/, "")}/api/v1`;
+}

@@ -66,7 +66,7 @@ const ANSWER_HEADERS_DROPPED = new Set(
   ),
 );
 /** What the API asks of a request that comes with a subscription's token. */
-const OAUTH_BETA = "oauth-2025-04-20";
+export const OAUTH_BETA = "oauth-2025-04-20";
 
 /**
  * Passes one request of a run to the model's server: the dummy credential is checked and replaced,

@@ -14,7 +14,7 @@ import { push } from "./push.ts";
 import { conflicts, diff, readBase, log as readLog } from "./read.ts";
 import { branchSha } from "./refs.ts";
 import { removeClone, removeClones } from "./remove-clones.ts";
-import { createRunGit } from "./run-git.ts";
+import { createRunGit, SEARCH_PATH } from "./run-git.ts";
 import { sizes } from "./sizes.ts";
 import { createScratch } from "./trash.ts";
 
@@ -37,8 +37,6 @@ export interface GitOptions {
   readonly now: () => number;
   readonly log: Log;
 }
-
-const SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin";
 
 /** The port `Git` on the git binary. Only one process may use a state directory at a time. */
 export function createGit(options: GitOptions): Git {

@@ -57,6 +57,8 @@ export class GitExit extends GitFailure {
   }
 }
 
+/** Where git is found. */
+export const SEARCH_PATH = "/usr/local/bin:/usr/bin:/bin";
 const LOCAL_TIMEOUT_MS = 120_000;
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 const KILL_AFTER_MS = 2_000;

@@ -118,9 +118,14 @@ function addChanges(api: Hono, options: AdminOptions): void {
     if (!body.ok) {
       return context.json({ error: body.error }, 400);
     }
-    const sessions = await options.sessions.resetItem(await resolve(given, options));
-    return sessions === "running"
-      ? context.json({ error: "a run of this work item is alive; cancel it first" }, 409)
+    const item = await resolve(given, options);
+    const sessions = await options.sessions.resetItem(item);
+    if (sessions === "running") {
+      return context.json({ error: "a run of this work item is alive; cancel it first" }, 409);
+    }
+    // A session can be older than anything else that is known of its item.
+    return sessions === 0 && (await options.store.work.item(item)) === null
+      ? context.json({ error: "item not known" }, 404)
       : context.json({ sessions });
   });
   for (const verb of ["pause", "resume"] as const) {

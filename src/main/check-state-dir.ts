@@ -14,6 +14,22 @@ const ANYBODYS = ["paused"];
  * into is closed to them (0700). Throws what the file system says.
  */
 export function checkStateDir(stateDir: string, uid: number | null): string | null {
+  const problem = problemOfDir(stateDir, uid);
+  if (problem !== null) return problem;
+  if (isOpenToOthers(stateDir)) chmodSync(stateDir, PRIVATE);
+  return problemOfEntries(stateDir, uid);
+}
+
+/** The same, but nothing is changed; `isOpen`: others may look into it, which the next start ends. */
+export function lookAtStateDir(
+  stateDir: string,
+  uid: number | null,
+): { readonly problem: string | null; readonly isOpen: boolean } {
+  const problem = problemOfDir(stateDir, uid) ?? problemOfEntries(stateDir, uid);
+  return { problem, isOpen: problem === null && isOpenToOthers(stateDir) };
+}
+
+function problemOfDir(stateDir: string, uid: number | null): string | null {
   const stats = statSync(stateDir);
   if (!stats.isDirectory()) {
     return `state_dir ${stateDir} is no directory: name one, or a place where one can be made`;
@@ -29,7 +45,14 @@ export function checkStateDir(stateDir: string, uid: number | null): string | nu
   if (open !== null) {
     return `state_dir ${stateDir}: everybody may rename what lies in ${open}: chmod o-w it, or name another directory`;
   }
-  if ((mode & 0o777) !== PRIVATE) chmodSync(stateDir, PRIVATE);
+  return null;
+}
+
+function isOpenToOthers(stateDir: string): boolean {
+  return (statSync(stateDir).mode & 0o777) !== PRIVATE;
+}
+
+function problemOfEntries(stateDir: string, uid: number | null): string | null {
   return uid === null ? null : foreignEntry(stateDir, uid);
 }
 

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
+import type { GateTable } from "../ports/gates.ts";
 import { type MetaStore, type Store, StoreFailure } from "../ports/store.ts";
 import type { TranscriptStore } from "../ports/transcripts.ts";
 import { openPostgresStore } from "../store/open-postgres-store.ts";
@@ -19,6 +20,8 @@ export interface OpenDatabase {
   readonly store: Store;
   /** What belongs to this state directory and to no other: always in its own SQLite database. */
   readonly own: MetaStore;
+  /** Where this host keeps what concerns it alone when others share the database; null: nobody does. */
+  readonly ownGates: GateTable | null;
   /** The name under which this state directory holds leases: the same after every restart. */
   readonly owner: string;
   /** Where several state directories share the database: the transcripts of all of them. */
@@ -44,16 +47,17 @@ export async function openDatabase(
     const close = async (): Promise<void> => await local.close();
     if (config.database === null) {
       await refuseMoved(own);
-      return { store: local, own, owner, shared: null, close };
+      return { store: local, own, ownGates: null, owner, shared: null, close };
     }
     const address = config.database.reveal();
     const { store, transcripts } = await openPostgresStore({
       address,
       self: owner,
       warn: given.warn,
+      chance: Math.random,
     });
     return {
-      ...{ store, own, owner, shared: transcripts },
+      ...{ store, own, ownGates: local.gates, owner, shared: transcripts },
       async close() {
         await store.close();
         await close();

@@ -1,9 +1,7 @@
 import { createHash } from "node:crypto";
-import { rm, statfs, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import type { ForgeReader } from "../ports/forge.ts";
-import type { Gates, ProbeAnswer } from "../ports/gates.ts";
+import type { Gates, GateTable } from "../ports/gates.ts";
 import type { Jail } from "../ports/jail.ts";
 import type { Log } from "../ports/observe.ts";
 import type { ItemRow, Store } from "../ports/store.ts";
@@ -11,15 +9,17 @@ import { createGates } from "../work/gates.ts";
 import { NO_ANSWER } from "../work/reconcile.ts";
 import { probeForge } from "../work/watch-forge.ts";
 import { markAgain } from "./look-again.ts";
+import { probeDisk } from "./probe-disk.ts";
+import { sharedGateTable } from "./shared-gate-table.ts";
 
-/** Less room than this counts as a full disk: a clone and a transcript need some. */
-const DISK_BYTES_MIN = 32 * 1024 * 1024;
-const TRIAL_BYTES = 64 * 1024;
+const MODEL_GATE = "model:";
 
 /** Opens the gates of this configuration as they were when the last process ended. */
 export async function openGates(parts: {
   readonly config: Config;
   readonly store: Store;
+  /** Where gates of this host stand when others share the store's; null: nobody does. */
+  readonly ownGates: GateTable | null;
   readonly forge: { readonly reader: Pick<ForgeReader, "version"> };
   readonly jail: Pick<Jail, "check">;
   /** Called after a gate was opened: what waited behind it may begin. */
@@ -27,10 +27,15 @@ export async function openGates(parts: {
   readonly now: () => number;
   readonly log: Log;
 }): Promise<Gates> {
-  const { config, store, forge, jail, now, log } = parts;
+  const { config, store, ownGates, forge, jail, now, log } = parts;
   const names = [modelGateOf(config), "forge", "sandbox", "disk"];
-  return await createGates({
-    table: store.gates,
+  const isShared = (name: string): boolean => name.startsWith(MODEL_GATE);
+  const gates = await createGates({
+    table:
+      ownGates === null
+        ? store.gates
+        : sharedGateTable({ own: ownGates, shared: store.gates, isShared }),
+    isShared: ownGates !== null,
     agents: () => config.agents.map(({ name }) => name),
     gatesOf: () => names,
     probes: {
@@ -40,7 +45,7 @@ export async function openGates(parts: {
         if (!check.ok) log.warn("the sandbox does not start", { reason: check.problem });
         return check.ok ? check : { ok: false, reason: "missing", until: null };
       },
-      disk: async () => await probeDisk(config.stateDir),
+      disk: async () => await probeDisk({ stateDir: config.stateDir, store }),
     },
     onChange: (change) => {
       if (change === "opened") parts.wake();
@@ -54,6 +59,12 @@ export async function openGates(parts: {
     chance: Math.random,
     log,
   });
+  store.onFull(() => {
+    gates.suspect("disk").catch((error: unknown) => {
+      log.warn("a gate could not be asked about", { gate: "disk", reason: String(error) });
+    });
+  });
+  return gates;
 }
 
 const isWaiting = ({ waitsFor }: ItemRow): boolean => waitsFor !== null;
@@ -64,22 +75,5 @@ const hadNoAnswer = ({ reason }: ItemRow): boolean => reason.startsWith(NO_ANSWE
 export function modelGateOf({ model }: Config): string {
   const { kind, secret } = model.credential;
   const identity = `${model.baseUrl}\n${kind}\n${secret.reveal()}`;
-  return `model:${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`;
-}
-
-/** Whether there is room, and a file can be written. */
-async function probeDisk(stateDir: string): Promise<ProbeAnswer> {
-  const full: ProbeAnswer = { ok: false, reason: "full", until: null };
-  const { bavail, bsize } = await statfs(stateDir);
-  if (bavail * bsize < DISK_BYTES_MIN) return full;
-  const path = join(stateDir, `.trial.${process.pid}`);
-  try {
-    await writeFile(path, Buffer.alloc(TRIAL_BYTES), { mode: 0o600, flush: true });
-    return { ok: true };
-  } catch {
-    // Whatever is the matter: nothing can be written.
-    return full;
-  } finally {
-    await rm(path, { force: true });
-  }
+  return `${MODEL_GATE}${createHash("sha256").update(identity).digest("hex").slice(0, 8)}`;
 }

@@ -132,7 +132,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   await using open = new AsyncDisposableStack();
   const database = await openDatabase(config, {
     now: Date.now,
-    warn: (message) => log.warn("store", { reason: message }),
+    warn: (message, fields) => log.warn("store", { reason: message, ...fields }),
   });
   open.defer(async () => await database.close());
   const { own, owner, shared } = database;
@@ -152,7 +152,10 @@ async function run(config: Config, parts: Parts): Promise<number> {
   open.defer(() => audit.append("service_stopped", { pid: process.pid }));
   const store = auditedStore(unaudited, audit);
   const processes = replaced.processes?.(createProcesses()) ?? createProcesses();
-  const survivors = await endOrphans({ store, owner, processes, now, log });
+  const survivors = await endOrphans({
+    ...{ store, owner, processes, now, log },
+    mark: parts.jail.mark,
+  });
   const sessions = await openSessionStore({
     ...{ table: store.sessions, stateDir, now, log },
     isShared: shared !== null,
@@ -197,6 +200,7 @@ async function run(config: Config, parts: Parts): Promise<number> {
   const gates = await openGates({
     config,
     store,
+    ownGates: database.ownGates,
     forge,
     jail: parts.jail,
     wake: () => loop.wake(),

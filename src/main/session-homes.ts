@@ -9,6 +9,8 @@ import type { SessionHomes, SessionOwner } from "../sessions/retention.ts";
 /** The CLI makes one directory of transcripts for each working directory, and a session has one. */
 const PROJECTS_MAX = 100;
 const FILES_MAX = 1000;
+/** It is in use, or somebody was quicker. */
+const EXPECTED: readonly string[] = ["ENOTEMPTY", "EEXIST", "ENOENT"];
 
 /** The directories `claude/<owner>/<name>/<number>/<agent>` of a state directory. */
 export interface PlacedHomes extends SessionHomes {
@@ -53,11 +55,21 @@ export function createSessionHomes(stateDir: string, log: Log): PlacedHomes {
     async discard(of) {
       const home = pathOf(of);
       const isGone = await scratch.discard(home);
-      // Another agent of the item may have its own beside it.
-      await rmdir(dirname(home)).catch(() => undefined);
+      await removeEmpty(dirname(home), log);
       return isGone;
     },
   };
+}
+
+/** Another agent of the item may have its own below it. */
+async function removeEmpty(path: string, log: Log): Promise<void> {
+  try {
+    await rmdir(path);
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (EXPECTED.includes(code)) return;
+    log.warn("an empty directory stays", { path, reason: String(error) });
+  }
 }
 
 async function directoriesIn(path: string): Promise<readonly string[]> {

@@ -4,6 +4,7 @@ import { retainForEver, type SessionHomes } from "../sessions/retention.ts";
 import type { WorkDependencies } from "../work/dependencies.ts";
 import { diskLimits, makeRoomForEver } from "../work/make-room.ts";
 import type { SweepState } from "../work/sweep.ts";
+import { tidyMetaForEver } from "../work/tidy-meta.ts";
 import { tidyForEver } from "../work/tidy-store.ts";
 import { sweepForEver } from "./lifecycle.ts";
 
@@ -33,6 +34,10 @@ export async function upkeep(options: {
       everyMs: config.sweepSeconds * 1000,
     }),
     tidyForEver({ ...{ store, now, log, signal }, deliveryMs: limits.deliveryDays * DAY_MS }),
+    tidyMetaForEver({
+      ...{ store, policy: work.policy, policies: work.policies, now, log, signal },
+      unneededMs: limits.deliveryDays * DAY_MS,
+    }),
     makeRoomForEver(work, { limits: () => diskLimits(limits), signal }),
     retainForEver({
       ...{ store, homes, transcripts, owner, now, log, sessionsChanged, signal },

@@ -31,7 +31,9 @@ export type StoreFailureKind =
   /** Something was said of a run that was never started. */
   | "unknown_run"
   /** The claim under which something was to be written is somebody else's by now. */
-  | "lost";
+  | "lost"
+  /** The database ended the same write again and again in favour of somebody else's. */
+  | "conflict";
 
 /** What the store refuses; the message names the value and the remedy. */
 export class StoreFailure extends Error {
@@ -42,6 +44,14 @@ export class StoreFailure extends Error {
     super(message, options);
     this.kind = kind;
   }
+}
+
+/** What the engines say of a disk without room (sqlite.org/rescode.html; PostgreSQL, appendix A: disk_full). */
+const NO_ROOM: readonly string[] = ["SQLITE_FULL", "53100"];
+
+/** Whether a write failed because the disk of the database is full: nobody's fault, and it passes. */
+export function isOfFullDisk(error: unknown): boolean {
+  return error instanceof Error && "code" in error && NO_ROOM.includes(String(error.code));
 }
 
 /** A delivery as it is kept: of its body the digest only. `receivedAt` is epoch ms. */
@@ -139,6 +149,18 @@ export interface RunLimits {
   readonly held?: readonly string[];
 }
 
+/** Whether a lease still runs under its claim, and the mark counter of its item. */
+interface LeaseState {
+  readonly held: boolean;
+  readonly mark: number;
+}
+
+/** A mark, and the items it turned out to be. */
+export interface MarkMove {
+  readonly row: MarkRow;
+  readonly items: readonly ItemRef[];
+}
+
 /** The queue: marks, work items with their leases, pauses and holds. */
 export interface WorkStore {
   /** Adds one to the counter of every mark; `urgent` ones (webhooks) are reconciled before sweeps. */
@@ -147,8 +169,8 @@ export interface WorkStore {
   unresolved(limit: number): Promise<readonly MarkRow[]>;
   /** The mark could not be resolved: it is looked at again at `until` (epoch ms). */
   postpone(row: MarkRow, until: number): Promise<void>;
-  /** Moves a mark to the items it turned out to be (none: it concerns nothing), in one transaction. */
-  resolve(row: MarkRow, items: readonly ItemRef[]): Promise<void>;
+  /** Moves each mark to the items it turned out to be (none: it concerns nothing), all in one transaction. */
+  resolve(moves: readonly MarkMove[]): Promise<void>;
   claimReconcile(owner: string, leaseMs: number): Promise<Claim | null>;
   /** Takes the lease of one known item that nobody has, so that nothing runs on it meanwhile; its marks, times and waiting order stay. Null: somebody has it, or it is unknown. */
   claimItem(item: ItemRef, owner: string, leaseMs: number): Promise<Claim | null>;
@@ -158,10 +180,9 @@ export interface WorkStore {
   settleReconcile(claim: Claim, result: ReconcileResult): Promise<boolean>;
   claimRun(owner: string, leaseMs: number, limits: RunLimits): Promise<RunClaim | null>;
   /** Renews the lease; tells whether it is still ours and the item's mark counter now. */
-  heartbeat(
-    claim: Claim,
-    leaseMs: number,
-  ): Promise<{ readonly held: boolean; readonly mark: number }>;
+  heartbeat(claim: Claim, leaseMs: number): Promise<LeaseState>;
+  /** The same without renewing it: reads only, so it may be asked often. */
+  leaseState(claim: Claim): Promise<LeaseState>;
   /** Ends the run's lease and marks the item again; `notBefore` delays the next reconcile (a retry time), `park` is added to the item's parks in place of one of the same row; `row`: a run of it was carried out, so that it counts as tried no longer. */
   settleRun(
     claim: Claim,
@@ -179,6 +200,7 @@ export interface WorkStore {
   nextDue(): Promise<number | null>;
   items(limit: number, before: string | null): Promise<Page<ItemRow>>;
   item(ref: ItemRef): Promise<ItemRow | null>;
+  isKnown(ref: ItemRef): Promise<boolean>;
   snapshot(ref: ItemRef): Promise<Snapshot | null>;
   /** Items with something local: session, clone, run, park, open intent, waiting order. */
   localItems(): Promise<readonly ItemRef[]>;
@@ -536,6 +558,13 @@ export interface PrefixTable {
 export interface MetaStore {
   get(key: string): Promise<string | null>;
   set(key: string, value: string): Promise<void>;
+  remove(key: string): Promise<void>;
+  /** Up to `limit` keys that begin with `prefix` and come after the key `after` ("": all), in order. */
+  keys(of: {
+    readonly prefix: string;
+    readonly after: string;
+    readonly limit: number;
+  }): Promise<readonly string[]>;
 }
 
 /** Everything that is kept, in one database. */
@@ -559,5 +588,7 @@ export interface Store {
   now(): number;
   /** Called after every write that may make work due, with PostgreSQL also after those of other processes. */
   onWake(listener: () => void): void;
+  /** Called after every write for which the disk of the database had no room; the write itself fails. */
+  onFull(listener: () => void): void;
   close(): Promise<void>;
 }

@@ -11,6 +11,7 @@ import {
   SqliteQueryCompiler,
   type TransactionSettings,
 } from "kysely";
+import { isOfFullDisk } from "../ports/store.ts";
 
 /** How long a statement waits for a lock of another process (a backup, a second instance). */
 const BUSY_TIMEOUT_MS = 5000;
@@ -25,11 +26,12 @@ const STATEMENTS_MAX = 200;
 /**
  * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). Kysely itself
  * queues for the connection, because the adapter says there is only one: a transaction holds it from
- * begin to commit, so concurrent transactions run one after the other.
+ * begin to commit, so concurrent transactions run one after the other. `onFull` hears of every write
+ * for which the disk had no room.
  */
-export function bunSqliteDialect(path: string): Dialect {
+export function bunSqliteDialect(path: string, onFull: () => void = () => undefined): Dialect {
   return {
-    createDriver: () => createDriver(path),
+    createDriver: () => createDriver(path, onFull),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalDdlAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -43,7 +45,7 @@ class TransactionalDdlAdapter extends SqliteAdapter {
   }
 }
 
-function createDriver(path: string): Driver {
+function createDriver(path: string, onFull: () => void): Driver {
   let open: { database: Database; connection: DatabaseConnection; finalize: () => void } | null =
     null;
   const opened = () => {
@@ -56,7 +58,7 @@ function createDriver(path: string): Driver {
       const statements = createStatements(database);
       open = {
         database,
-        connection: createConnection(statements.prepare),
+        connection: createConnection(statements.prepare, onFull),
         finalize: statements.finalize,
       };
     },
@@ -72,7 +74,7 @@ function createDriver(path: string): Driver {
       await whenFree(() => opened().database.run(begin));
     },
     async commitTransaction() {
-      opened().database.run("commit");
+      tellingFull(() => opened().database.run("commit"), onFull);
     },
     async rollbackTransaction() {
       // After a full disk or an I/O error SQLite has rolled back by itself.
@@ -145,15 +147,30 @@ function createStatements(database: Database): {
   };
 }
 
-function createConnection(prepare: (text: string) => Statement): DatabaseConnection {
+/** Does a write and tells `onFull` if it fails for want of room; not only a commit does, also a large write before it. */
+function tellingFull<T>(write: () => T, onFull: () => void): T {
+  try {
+    return write();
+  } catch (error) {
+    if (isOfFullDisk(error)) onFull();
+    throw error;
+  }
+}
+
+function createConnection(
+  prepare: (text: string) => Statement,
+  onFull: () => void,
+): DatabaseConnection {
+  const doing = async <T>(work: () => T): Promise<T> =>
+    await whenFree(() => tellingFull(work, onFull));
   return {
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
       const statement = prepare(query.sql);
       const values = query.parameters as SQLQueryBindings[];
       if (statement.columnNames.length > 0) {
-        return { rows: await whenFree(() => statement.all(...values) as R[]) };
+        return { rows: await doing(() => statement.all(...values) as R[]) };
       }
-      const { changes, lastInsertRowid } = await whenFree(() => statement.run(...values));
+      const { changes, lastInsertRowid } = await doing(() => statement.run(...values));
       return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
     },
     // biome-ignore lint/correctness/useYield: the interface of Kysely asks for it, this store never streams.

@@ -1,6 +1,7 @@
 import type { Kysely, Transaction } from "kysely";
 import { StoreFailure } from "../ports/store.ts";
 import type { Tables } from "./tables.ts";
+import type { Transact } from "./transact.ts";
 
 /** Reports what the store survived, with fixed keys; the message is static. */
 export type Warn = (message: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -8,6 +9,8 @@ export type Warn = (message: string, fields: Readonly<Record<string, unknown>>) 
 /** What every part of the store works with. */
 export interface StoreContext {
   readonly db: Kysely<Tables>;
+  /** A writing transaction; its body may run several times. */
+  readonly transact: Transact<Tables>;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly warn: Warn;

@@ -11,7 +11,7 @@ import type { Executor, StoreContext } from "./context.ts";
 import { textsOf } from "./json-lists.ts";
 
 /** The history of the sessions: rows are made and ended by triggers, and given their reasons here. */
-export function createConversations({ db, now }: StoreContext): ConversationTable {
+export function createConversations({ db, transact, now }: StoreContext): ConversationTable {
   return {
     async current(keys) {
       const rows = await sql<Row>`${SELECT}
@@ -25,7 +25,7 @@ export function createConversations({ db, now }: StoreContext): ConversationTabl
       return rows.rows.map(toConversation);
     },
     async ending(keys, why) {
-      await db.transaction().execute(async (tx) => {
+      await transact(async (tx) => {
         for (const key of keys) await endCurrent(tx, { key, why, at: now() });
       });
     },

@@ -4,7 +4,7 @@ import { StoreFailure } from "../ports/store.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import { migrate } from "./migrations.ts";
 import { postgresDialect } from "./postgres-dialect.ts";
-import { openPostgresPool } from "./postgres-pool.ts";
+import { heardAtNextUse, openPostgresPool } from "./postgres-pool.ts";
 import { openRefusal, placeOf } from "./postgres-refusal.ts";
 import { preparePostgres } from "./prepare-postgres.ts";
 import type { Tables } from "./tables.ts";
@@ -47,7 +47,7 @@ export async function copyToPostgres(options: {
   await bringUpToDate(path);
   await preparePostgres(address);
   const source = new Database(path, { readonly: true });
-  const pool = openPostgresPool({ address, statementMs: COPY_MS_MAX, onLost: () => undefined });
+  const pool = openPostgresPool({ address, statementMs: COPY_MS_MAX, onLost: heardAtNextUse });
   const target = new Kysely<Any>({ dialect: postgresDialect(pool, COPY_MS_MAX) });
   try {
     source.run("begin");

@@ -1,4 +1,9 @@
-import type { DeliveryRecord, DeliveryStore, Mark } from "../ports/store.ts";
+import {
+  type DeliveryRecord,
+  type DeliveryStore,
+  type Mark,
+  StoreFailure,
+} from "../ports/store.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { addMarks } from "./marks.ts";
 import type { DeliveryTable } from "./tables.ts";
@@ -86,13 +91,16 @@ export function createDeliveries(
 
 async function commitBatch(context: StoreContext, batch: readonly Waiting[]): Promise<void> {
   try {
-    const answers = await context.db.transaction().execute((tx) => write(tx, batch, context.now()));
+    const answers = await context.transact((tx) => write(tx, batch, context.now()));
     batch.forEach((entry, index) => {
       entry.resolve(answers[index] ?? "duplicate");
     });
   } catch (error) {
-    const [only, ...others] = batch;
-    if (only !== undefined && others.length === 0) return only.reject(error);
+    const isOfAll = error instanceof StoreFailure && error.kind === "conflict";
+    if (isOfAll || batch.length === 1) {
+      for (const entry of batch) entry.reject(error);
+      return;
+    }
     // One delivery the database refuses must not take its neighbours with it.
     for (const entry of batch) await commitBatch(context, [entry]);
     return;

@@ -7,10 +7,10 @@ import type { EffectTable } from "./tables.ts";
 
 /** The intents to act on the forge, recorded before and after. */
 export function createEffects(context: StoreContext): EffectStore {
-  const { db } = context;
+  const { db, transact } = context;
   return {
     async intend({ key, run, item, tool, at, claim }) {
-      return db.transaction().execute(async (tx) => {
+      return transact(async (tx) => {
         if (claim !== undefined && !(await holdsRun(tx, claim, context.now()))) throw lost(claim);
         await tx
           .insertInto("effect")

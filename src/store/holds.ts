@@ -10,10 +10,10 @@ import type { HoldTable } from "./tables.ts";
 export function createHolds(
   context: StoreContext,
 ): Pick<WorkStore, "hold" | "held" | "holdKnows" | "letGo" | "goOn" | "runningAgent" | "running"> {
-  const { db, now } = context;
+  const { db, transact, now } = context;
   return {
     async hold(item, hold) {
-      const isKnown = await db.transaction().execute(async (tx) => {
+      const isKnown = await transact(async (tx) => {
         const order = { order_json: null, order_agent: null, order_fingerprint: null };
         if (!(await setOn(tx, item, { ...order, order_seq: null }))) return false;
         const before = await readHold(tx, item);
@@ -50,7 +50,7 @@ export function createHolds(
       await letGo(db, item);
     },
     async goOn(item) {
-      const isKnown = await db.transaction().execute(async (tx) => {
+      const isKnown = await transact(async (tx) => {
         const newest = await tx
           .selectFrom("run")
           .select("id")

@@ -9,7 +9,7 @@ import type { Tables } from "./tables.ts";
 /** The part of the work store that says what is known of the items. */
 export function createItems(
   context: StoreContext,
-): Pick<WorkStore, "items" | "item" | "snapshot" | "localItems"> {
+): Pick<WorkStore, "items" | "item" | "isKnown" | "snapshot" | "localItems"> {
   return {
     async items(limit, before) {
       const count = pageLimit(limit);
@@ -27,6 +27,15 @@ export function createItems(
         .where("item.number", "=", ref.number)
         .executeTakeFirst();
       return row === undefined ? null : toItemRow(row);
+    },
+    async isKnown(ref) {
+      const row = await context.db
+        .selectFrom("item")
+        .select("id")
+        .where("repo", "=", ref.repo)
+        .where("number", "=", ref.number)
+        .executeTakeFirst();
+      return row !== undefined;
     },
     async snapshot(ref) {
       const row = await context.db

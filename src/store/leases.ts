@@ -54,7 +54,9 @@ export async function holdsRun(tx: Executor, claim: Claim, now: number): Promise
  * The part of the work store that renews and frees leases. A lease that has run out is never
  * revived, even when nobody took it: its slot may have been given to another run.
  */
-export function createLeases(context: StoreContext): Pick<WorkStore, "heartbeat" | "reap"> {
+export function createLeases(
+  context: StoreContext,
+): Pick<WorkStore, "heartbeat" | "leaseState" | "reap"> {
   return {
     async heartbeat(claim, leaseMs) {
       const now = context.now();
@@ -65,22 +67,38 @@ export function createLeases(context: StoreContext): Pick<WorkStore, "heartbeat"
         .where("lease_until", ">", now)
         .returning("mark")
         .executeTakeFirst();
-      if (renewed !== undefined) return { held: true, mark: renewed.mark };
-      const item = await context.db
+      return renewed === undefined
+        ? { held: false, mark: await markOf(context.db, claim) }
+        : { held: true, mark: renewed.mark };
+    },
+    async leaseState(claim) {
+      const running = await context.db
         .selectFrom("item")
         .select("mark")
-        .where("repo", "=", claim.item.repo)
-        .where("number", "=", claim.item.number)
+        .where(isOf(claim, null))
+        .where("lease_until", ">", context.now())
         .executeTakeFirst();
-      return { held: false, mark: item?.mark ?? claim.mark };
+      return running === undefined
+        ? { held: false, mark: await markOf(context.db, claim) }
+        : { held: true, mark: running.mark };
     },
     async reap(owner) {
       const now = context.now();
-      const freed = await context.db.transaction().execute((tx) => reapLeases(tx, owner, now));
+      const freed = await context.transact((tx) => reapLeases(tx, owner, now));
       if (freed > 0) context.wake();
       return freed;
     },
   };
+}
+
+async function markOf(db: Executor, { item, mark }: Claim): Promise<number> {
+  const row = await db
+    .selectFrom("item")
+    .select("mark")
+    .where("repo", "=", item.repo)
+    .where("number", "=", item.number)
+    .executeTakeFirst();
+  return row?.mark ?? mark;
 }
 
 async function reapLeases(tx: Executor, owner: string | null, now: number): Promise<number> {

@@ -1,4 +1,4 @@
-import type { Mark, MarkRow, MarkTarget, WorkStore } from "../ports/store.ts";
+import type { Mark, MarkMove, MarkRow, MarkTarget, WorkStore } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { markItems } from "./mark-items.ts";
 import { nextSequence } from "./sequence.ts";
@@ -14,9 +14,7 @@ export function createMarks(
   return {
     async mark(marks, urgent) {
       if (marks.length === 0) return;
-      await context.db
-        .transaction()
-        .execute((tx) => addMarks(tx, marks, { urgent, at: context.now() }));
+      await context.transact((tx) => addMarks(tx, marks, { urgent, at: context.now() }));
       context.wake();
     },
     async unresolved(limit) {
@@ -39,17 +37,10 @@ export function createMarks(
         .where((eb) => eb.and({ repo, kind, value }))
         .execute();
     },
-    async resolve(row, items) {
-      await context.db.transaction().execute(async (tx) => {
-        const found = await markQuery(tx, row.mark).selectAll().executeTakeFirst();
-        // Somebody else has moved it already.
-        if (found === undefined) return;
-        await markItems(tx, items, {
-          seq: found.urgent_seq ?? found.first_seq,
-          urgent: found.urgent_seq !== null,
-          at: found.first_at,
-        });
-        await settleMark(tx, row, found);
+    async resolve(moves) {
+      if (moves.length === 0) return;
+      await context.transact(async (tx) => {
+        for (const move of moves) await moveMark(tx, move);
       });
       context.wake();
     },
@@ -85,6 +76,18 @@ export async function addMarks(
       )
       .execute();
   }
+}
+
+async function moveMark(tx: Executor, { row, items }: MarkMove): Promise<void> {
+  const found = await markQuery(tx, row.mark).selectAll().executeTakeFirst();
+  // Somebody else has moved it already.
+  if (found === undefined) return;
+  await markItems(tx, items, {
+    seq: found.urgent_seq ?? found.first_seq,
+    urgent: found.urgent_seq !== null,
+    at: found.first_at,
+  });
+  await settleMark(tx, row, found);
 }
 
 /** Removes what was read; a mark that came meanwhile stays, as if it were the first. */

@@ -19,6 +19,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0006_holds": { up: (db) => runAll(db, HOLDS) },
   "0007_gates": { up: (db) => runAll(db, GATES) },
   "0008_run_owner": { up: (db) => runAll(db, RUN_OWNER) },
+  "0009_gate_probe": { up: (db) => runAll(db, GATE_PROBE) },
 };
 
 /**
@@ -380,4 +381,10 @@ const RUN_OWNER: readonly Statement[] = [
   `alter table run add column owner text`,
   `alter table run add column orphaned integer not null default 0`,
   `create index run_orphaned on run (owner) where orphaned = 1`,
+];
+
+/** Who of several processes tries a closed gate, and until when the others leave it to that one. */
+const GATE_PROBE: readonly Statement[] = [
+  `alter table gate add column probe text`,
+  `alter table gate add column probe_until integer`,
 ];

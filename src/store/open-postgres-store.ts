@@ -5,12 +5,13 @@ import type { Warn } from "./context.ts";
 import { openDatabaseClock } from "./database-clock.ts";
 import { assembleStore } from "./open-store.ts";
 import { postgresDialect } from "./postgres-dialect.ts";
-import { connectionConfig, openPostgresPool } from "./postgres-pool.ts";
+import { connectionConfig, heardAtNextUse, openPostgresPool } from "./postgres-pool.ts";
 import { openRefusal } from "./postgres-refusal.ts";
 import { openPostgresWake } from "./postgres-wake.ts";
 import { preparePostgres } from "./prepare-postgres.ts";
 import { createSharedSessionLines } from "./shared-session-lines.ts";
 import type { Tables } from "./tables.ts";
+import { transactOnce, transactPatiently } from "./transact.ts";
 import type { TranscriptTables } from "./transcript-tables.ts";
 import { createTranscripts } from "./transcripts.ts";
 
@@ -28,11 +29,16 @@ export async function openPostgresStore(options: {
   readonly self: string;
   readonly now?: () => number;
   readonly warn?: Warn;
+  /** A random number from 0 up to 1, for the pauses between tries. */
+  readonly chance?: () => number;
 }): Promise<{ readonly store: Store; readonly transcripts: TranscriptStore }> {
-  const { address, self, warn = () => undefined } = options;
+  const { address, self, warn = () => undefined, chance = () => 0.5 } = options;
   const onLost = (error: unknown) => warn("the database is away", { error: wordsOf(error) });
   await preparePostgres(address);
-  const pool = openPostgresPool({ address, statementMs: STATEMENT_MS_MAX, onLost });
+  const pool = openPostgresPool({
+    ...{ address, statementMs: STATEMENT_MS_MAX, onLost, chance },
+    onFull: () => store.full(),
+  });
   const db = new Kysely<Tables>({ dialect: postgresDialect(pool) });
   const clock = await openDatabaseClock({ ask: () => readTime(db), onFailed: onLost }).catch(
     async (error: unknown) => {
@@ -49,6 +55,7 @@ export async function openPostgresStore(options: {
   });
   const store = assembleStore({
     db,
+    transact: transactPatiently(db, chance),
     now: options.now ?? clock.now,
     warn,
     createLines: createSharedSessionLines,
@@ -60,7 +67,11 @@ export async function openPostgresStore(options: {
       await db.destroy();
     },
   });
-  const transcripts = createTranscripts({ db: unhurried(pool), now: store.now });
+  const beside = unhurried(pool);
+  const transcripts = createTranscripts({
+    ...{ db: beside, now: store.now },
+    transact: transactPatiently(beside, chance),
+  });
   return { store, transcripts: { ...transcripts, close: async () => undefined } };
 }
 
@@ -70,9 +81,11 @@ export function openPostgresTranscripts(options: {
   readonly now: () => number;
 }): TranscriptStore {
   const { address, now } = options;
-  const limit = { statementMs: STATEMENT_MS_MAX, onLost: () => undefined };
+  const limit = { statementMs: STATEMENT_MS_MAX, onLost: heardAtNextUse };
   const pool = openPostgresPool({ address, ...limit });
-  return { ...createTranscripts({ db: unhurried(pool), now }), close: () => pool.end() };
+  const db = unhurried(pool);
+  const transact = transactOnce(db);
+  return { ...createTranscripts({ db, transact, now }), close: () => pool.end() };
 }
 
 /** Over the same connections. The transactions of transcripts need no turn, they wait at a row of their session: a long line must not hold up a claim. */

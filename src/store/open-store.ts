@@ -25,6 +25,7 @@ import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
 import { createSweepClaim } from "./sweep-claim.ts";
 import type { Tables } from "./tables.ts";
+import { type Transact, transactOnce } from "./transact.ts";
 
 /**
  * Opens the SQLite database at `path` (`:memory:` for a passing one), made with mode 0600 when it is
@@ -38,9 +39,11 @@ export async function openStore(options: {
   readonly warn?: Warn;
 }): Promise<Store> {
   const { path, now, warn = () => undefined } = options;
-  const db = await openDatabase(path);
-  return assembleStore({
+  let full = (): void => undefined;
+  const db = await openDatabase(path, () => full());
+  const store = assembleStore({
     db,
+    transact: transactOnce(db),
     now,
     warn,
     createLines: createSessionLines,
@@ -51,11 +54,14 @@ export async function openStore(options: {
     },
     close: async () => await db.destroy(),
   });
+  full = store.full;
+  return store;
 }
 
 /** What the two engines do each in its own way. */
 interface Opened {
   readonly db: Kysely<Tables>;
+  readonly transact: Transact<Tables>;
   readonly now: () => number;
   readonly warn: Warn;
   readonly createLines: (context: StoreContext) => SessionLines;
@@ -65,10 +71,11 @@ interface Opened {
   readonly close: () => Promise<void>;
 }
 
-/** The store over a database whose tables are ready; `woken` calls its listeners for another process. */
-export function assembleStore(opened: Opened): Store & { woken(): void } {
+/** The store over a database whose tables are ready; `woken` calls its listeners for another process, `full` those of `onFull`. */
+export function assembleStore(opened: Opened): Store & { woken(): void; full(): void } {
   const { db, now, warn } = opened;
   const listeners: (() => void)[] = [];
+  const ofFull: (() => void)[] = [];
   const woken = () => {
     for (const listener of listeners) callListener(listener, warn);
   };
@@ -76,7 +83,7 @@ export function assembleStore(opened: Opened): Store & { woken(): void } {
     woken();
     opened.announce();
   };
-  const context: StoreContext = { db, now, warn, wake };
+  const context: StoreContext = { db, transact: opened.transact, now, warn, wake };
   const deliveries = createDeliveries(context);
   const sessions = createSessions(context);
   return {
@@ -107,8 +114,15 @@ export function assembleStore(opened: Opened): Store & { woken(): void } {
     onWake(listener) {
       listeners.push(listener);
     },
+    full() {
+      for (const listener of ofFull) callListener(listener, warn);
+    },
+    onFull(listener) {
+      ofFull.push(listener);
+    },
     async close() {
       listeners.length = 0;
+      ofFull.length = 0;
       await deliveries.settled();
       await sessions.settled();
       await opened.close();
@@ -116,8 +130,8 @@ export function assembleStore(opened: Opened): Store & { woken(): void } {
   };
 }
 
-async function openDatabase(path: string): Promise<Kysely<Tables>> {
-  const db = new Kysely<Tables>({ dialect: bunSqliteDialect(path) });
+async function openDatabase(path: string, onFull: () => void): Promise<Kysely<Tables>> {
+  const db = new Kysely<Tables>({ dialect: bunSqliteDialect(path, onFull) });
   try {
     if (path !== ":memory:") await createPrivateFile(path);
     await migrate(db);

@@ -2,6 +2,7 @@ import { Kysely } from "kysely";
 import type { TranscriptStore } from "../ports/transcripts.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import { createPrivateFile } from "./open-store.ts";
+import { transactOnce } from "./transact.ts";
 import { migrateTranscripts, type TranscriptTables } from "./transcript-tables.ts";
 import { createTranscripts } from "./transcripts.ts";
 
@@ -24,7 +25,7 @@ export async function openTranscripts(options: {
     throw error;
   }
   return {
-    ...createTranscripts({ db, now }),
+    ...createTranscripts({ db, transact: transactOnce(db), now }),
     async close() {
       await db.destroy();
     },

@@ -25,8 +25,9 @@ const IDLE_MS_MAX = 5000;
 /**
  * Kysely's PostgreSQL dialect with transactions that stand in for SQLite's: a writing one waits for
  * all that are under way, of every process, before it reads anything, and holds the others off until
- * its commit. So what a transaction has read is still so when it writes, numbers are given out in the
- * order of the commits, and there is nothing to try again (no deadlock, no serialisation failure).
+ * its commit. So what a transaction has read is still so when it writes, and numbers are given out in
+ * the order of the commits. Only somebody who does not take turns (an operator's own statements, a
+ * single one of ours) can make the server end one: see transact.ts.
  * A reading one sees one state throughout and waits for nobody. The settings are those of the
  * transaction, because behind PgBouncer the next one may have another connection.
  */
@@ -70,7 +71,7 @@ class TurnTakingDriver extends PostgresDriver {
     }
   }
 
-  /** A connection that cannot even roll back is marked by the driver, and not used again. */
+  /** A connection that cannot even roll back has ended, which the pool hears, and is not used again. */
   async #abandon(connection: Connection): Promise<void> {
     try {
       await this.rollbackTransaction(connection);

@@ -1,5 +1,7 @@
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import pg from "pg";
+import { isOfFullDisk } from "../ports/store.ts";
+import { withoutConflict } from "./transact.ts";
 
 /** Connections of one process; one more listens. Writes take turns anyway, see postgres-dialect.ts. */
 const CONNECTIONS_MAX = 10;
@@ -25,28 +27,43 @@ export function connectionConfig(address: string): pg.ClientConfig {
 
 /**
  * A pool for Kysely over `pg`. A statement that gets no answer within `statementMs` fails and takes
- * its connection with it: the answer may still come, and must not be taken for another's.
- * `onLost` hears of idle connections that ended, e.g. because the server was stopped.
+ * its connection with it: the answer may still come, and must not be taken for another's. One outside
+ * a transaction that the server ended in favour of another is tried again, see `withoutConflict`.
  */
-export function openPostgresPool(options: {
-  readonly address: string;
-  readonly statementMs: number;
-  readonly onLost: (error: Error) => void;
-}): PostgresPool {
+export function openPostgresPool(options: PoolOptions): PostgresPool {
   const pool = new pg.Pool({ ...connectionConfig(options.address), max: CONNECTIONS_MAX });
   pool.on("error", options.onLost);
   return {
     options: {},
-    connect: async () => withTimeLimit(await pool.connect(), options.statementMs),
+    connect: async () => withTimeLimit(await pool.connect(), options),
     end: async () => await pool.end(),
   };
 }
 
-function withTimeLimit(client: pg.PoolClient, limitMs: number): PostgresPoolClient {
+/** What a pool is made of. */
+interface PoolOptions {
+  readonly address: string;
+  readonly statementMs: number;
+  /** Hears of connections that ended while nobody waited for an answer, e.g. because the server was stopped. */
+  readonly onLost: (error: Error) => void;
+  /** Hears of a statement for which the server's disk had no room. */
+  readonly onFull?: () => void;
+  /** A random number from 0 up to 1; without it pauses are of the same length each time. */
+  readonly chance?: () => number;
+}
+
+/** For the pools of what is done once: whoever uses the connection next fails, and says it. */
+export const heardAtNextUse = (): void => undefined;
+
+function withTimeLimit(
+  client: pg.PoolClient,
+  { statementMs: limitMs, onLost, onFull, chance = () => 0.5 }: PoolOptions,
+): PostgresPoolClient {
   let isBroken = false;
   // Between two statements nobody waits for an answer: the end of the connection is heard only here.
-  const onError = (): void => {
+  const onError = (error: Error): void => {
     isBroken = true;
+    onLost(error);
   };
   client.on("error", onError);
   const answered = async (text: string, values: readonly unknown[]): Promise<pg.QueryResult> => {
@@ -57,13 +74,19 @@ function withTimeLimit(client: pg.PoolClient, limitMs: number): PostgresPoolClie
     }, limitMs);
     try {
       return await Promise.race([client.query(text, values.map(withoutNul)), answer.promise]);
+    } catch (error) {
+      if (isOfFullDisk(error)) onFull?.();
+      throw error;
     } finally {
       clearTimeout(timer);
     }
   };
   const query = (text: unknown, values: readonly unknown[] = []): unknown => {
     if (typeof text !== "string") throw new Error("this driver does not stream");
-    return answered(text, values);
+    const isAlone = client.getTransactionStatus() === "I" && !/^(?:begin|start)\b/u.test(text);
+    const once = async (): Promise<pg.QueryResult> => await answered(text, values);
+    // Part of a transaction is done again with all of it, by whoever knows it.
+    return isAlone ? withoutConflict(once, chance) : once();
   };
   return {
     query: query as PostgresPoolClient["query"],

@@ -46,7 +46,7 @@ export function openPostgresWake(options: {
     if (client !== lost) return;
     client = null;
     if (probe !== null) clearTimeout(probe);
-    lost.end().catch(() => undefined);
+    lost.end().catch(onLost);
     if (isStopped) return;
     wasLost = true;
     onLost(error);
@@ -98,7 +98,7 @@ export function openPostgresWake(options: {
       sending = setTimeout(() => {
         sending = null;
         // Who would have heard it looks by itself soon.
-        options.notify(CHANNEL, self).catch(() => undefined);
+        options.notify(CHANNEL, self).catch(onLost);
       }, SEND_EVERY_MS);
     },
     async stop() {
@@ -106,7 +106,7 @@ export function openPostgresWake(options: {
       for (const timer of [retry, probe, sending]) if (timer !== null) clearTimeout(timer);
       const last = client;
       client = null;
-      await last?.end().catch(() => undefined);
+      await last?.end().catch(onLost);
     },
   };
 }

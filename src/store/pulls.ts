@@ -3,7 +3,7 @@ import type { StoreContext } from "./context.ts";
 
 /** Which work item a pull request belongs to; a row never changes once written. */
 export function createPulls(context: StoreContext): PullTable {
-  const { db } = context;
+  const { db, transact } = context;
   return {
     async itemOf(repo, pull) {
       const row = await db
@@ -25,7 +25,7 @@ export function createPulls(context: StoreContext): PullTable {
       return rows.map((row) => row.pull);
     },
     async write(repo, pull, number) {
-      return db.transaction().execute(async (tx) => {
+      return transact(async (tx) => {
         await tx
           .insertInto("pull")
           .values({ repo, pull, number })

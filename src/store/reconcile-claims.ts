@@ -22,7 +22,7 @@ export function createReconcileClaims(
   return {
     async claimReconcile(owner, leaseMs) {
       const now = context.now();
-      return context.db.transaction().execute(async (tx) => {
+      return context.transact(async (tx) => {
         const due = await findDue(tx, now);
         return due === null ? null : await lease(tx, due, { owner, until: now + leaseMs });
       });
@@ -52,7 +52,7 @@ export function createReconcileClaims(
       context.wake();
     },
     async settleReconcile(claim, result) {
-      const written = await context.db.transaction().execute((tx) => settle(tx, claim, result));
+      const written = await context.transact((tx) => settle(tx, claim, result));
       if (written) context.wake();
       return written;
     },
@@ -91,8 +91,14 @@ function openItems(tx: Executor, now: number) {
     .selectFrom("item")
     .select(["id", "repo", "number", "mark", "fence"])
     .where(isFree(now))
+    .where(isNoRun)
     .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", now)]))
     .limit(1);
+}
+
+/** False of an item whose run has lost its lease: until it is reaped, and the run ended, nobody may decide anew. */
+function isNoRun(eb: ExpressionBuilder<Tables, "item">) {
+  return eb.or([eb("item.lease_kind", "is", null), eb("item.lease_kind", "!=", "run")]);
 }
 
 /** Written as in the partial indexes, so that they are used. */

@@ -14,7 +14,7 @@ const NO_ORDER = { order_json: null, order_agent: null, order_fingerprint: null,
 export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRun" | "settleRun"> {
   return {
     async claimRun(owner, leaseMs, limits) {
-      return context.db.transaction().execute(async (tx) => {
+      return context.transact(async (tx) => {
         const now = context.now();
         if ((await countRuns(tx, now)) >= limits.runs) return null;
         for (;;) {
@@ -49,7 +49,7 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
       });
     },
     async settleRun(claim, after) {
-      const settled = await context.db.transaction().execute((tx) => settle(tx, claim, after));
+      const settled = await context.transact((tx) => settle(tx, claim, after));
       if (settled) context.wake();
       return settled;
     },

@@ -11,10 +11,10 @@ import { dropSession, putSessions } from "./sessions.ts";
 
 /** The runs: each is written when it starts and ended exactly once. */
 export function createRuns(context: StoreContext): RunStore {
-  const { db, now, warn } = context;
+  const { db, transact, now, warn } = context;
   return {
     async start(claim, run) {
-      return db.transaction().execute((tx) => startRun(tx, claim, { run, now: now() }));
+      return transact((tx) => startRun(tx, claim, { run, now: now() }));
     },
     async spawned(run, process) {
       const { pid, startTicks, bootId } = process;
@@ -27,10 +27,10 @@ export function createRuns(context: StoreContext): RunStore {
       if (row === undefined) throw unknownRun(run);
     },
     async pushed(run, branch, sha) {
-      await db.transaction().execute((tx) => recordPush(tx, { run, branch, sha, at: now() }));
+      await transact((tx) => recordPush(tx, { run, branch, sha, at: now() }));
     },
     async sessionChanged(run, session, told) {
-      await db.transaction().execute((tx) => changeSession(tx, run, { session, told, at: now() }));
+      await transact((tx) => changeSession(tx, run, { session, told, at: now() }));
     },
     async metered(run, { usd, tokens }) {
       await db
@@ -41,10 +41,10 @@ export function createRuns(context: StoreContext): RunStore {
         .execute();
     },
     async spent(days) {
-      return db.transaction().execute((tx) => sumSpent(tx, days));
+      return transact((tx) => sumSpent(tx, days));
     },
     async end(end) {
-      await db.transaction().execute((tx) => endRun(tx, end));
+      await transact((tx) => endRun(tx, end));
     },
     async unfinished(owner) {
       return listUnfinished(db, owner, warn);

@@ -13,10 +13,10 @@ const ROWS_MAX = 500;
 
 /** The part of the session table that knows what stands in `sessions.json`. */
 export function createSessionLines(context: StoreContext): SessionLines {
-  const { db } = context;
+  const { db, transact } = context;
   return {
     async claim() {
-      return db.transaction().execute(claim);
+      return transact(claim);
     },
     async page(after, limit) {
       const rows = await linesOf(db)
@@ -27,7 +27,7 @@ export function createSessionLines(context: StoreContext): SessionLines {
       return rows.map(toLine);
     },
     async takeStale(owner, limit) {
-      return db.transaction().execute(async (tx) => {
+      return transact(async (tx) => {
         if ((await ownerNow(tx)) !== owner) return null;
         const rows = await tx
           .deleteFrom("session_stale")
@@ -97,12 +97,12 @@ function isSession(row: LineColumns): row is LineColumns & SessionColumns {
  * their turn in between. False as soon as somebody else has claimed.
  */
 async function asOwner(
-  { db }: StoreContext,
+  { transact }: StoreContext,
   owner: number,
   act: (tx: Executor) => Promise<number>,
 ): Promise<boolean> {
   for (;;) {
-    const changed = await db.transaction().execute(async (tx) => {
+    const changed = await transact(async (tx) => {
       return (await ownerNow(tx)) === owner ? act(tx) : null;
     });
     if (changed === null) return false;

@@ -1,7 +1,7 @@
-import { CompiledQuery, type Kysely } from "kysely";
-import type { SessionRow, SessionTable } from "../ports/store.ts";
+import { CompiledQuery } from "kysely";
+import { type SessionRow, type SessionTable, StoreFailure } from "../ports/store.ts";
 import type { Executor, StoreContext } from "./context.ts";
-import type { SessionColumns, Tables } from "./tables.ts";
+import type { SessionColumns } from "./tables.ts";
 
 /** The row of `meta` that says a session was dropped once, so that an empty table is no new one. */
 const DROPPED = "sessions.dropped";
@@ -34,14 +34,14 @@ interface Waiting {
 export function createSessions(
   context: StoreContext,
 ): Omit<SessionTable, "lines"> & { settled(): Promise<void> } {
-  const { db } = context;
+  const { db, transact } = context;
   const waiting: Waiting[] = [];
   let committing: Promise<void> | null = null;
 
   const commitAll = async () => {
     // The turn of the event loop that brought the first put may bring more.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (waiting.length > 0) await commitBatch(db, waiting.splice(0, BATCH_MAX));
+    while (waiting.length > 0) await commitBatch(transact, waiting.splice(0, BATCH_MAX));
     committing = null;
   };
 
@@ -62,15 +62,15 @@ export function createSessions(
     },
     async putAll(rows) {
       await committing;
-      await db.transaction().execute((tx) => putSessions(tx, rows));
+      await transact((tx) => putSessions(tx, rows));
     },
     async drop(key) {
       await committing;
-      return db.transaction().execute((tx) => dropSession(tx, key));
+      return transact((tx) => dropSession(tx, key));
     },
     async dropAll(repo, number) {
       await committing;
-      return db.transaction().execute(async (tx) => {
+      return transact(async (tx) => {
         const dropped = await tx
           .deleteFrom("session")
           .where("repo", "=", repo.toLowerCase())
@@ -112,15 +112,21 @@ export function createSessions(
   };
 }
 
-async function commitBatch(db: Kysely<Tables>, batch: readonly Waiting[]): Promise<void> {
+async function commitBatch(
+  transact: StoreContext["transact"],
+  batch: readonly Waiting[],
+): Promise<void> {
   try {
     const rows = batch.map((entry) => entry.row);
-    await db.transaction().execute((tx) => putSessions(tx, rows));
+    await transact((tx) => putSessions(tx, rows));
   } catch (error) {
-    const [only, ...others] = batch;
-    if (only !== undefined && others.length === 0) return only.reject(error);
+    const isOfAll = error instanceof StoreFailure && error.kind === "conflict";
+    if (isOfAll || batch.length === 1) {
+      for (const entry of batch) entry.reject(error);
+      return;
+    }
     // One session the database refuses must not take its neighbours with it.
-    for (const entry of batch) await commitBatch(db, [entry]);
+    for (const entry of batch) await commitBatch(transact, [entry]);
     return;
   }
   for (const entry of batch) entry.resolve();

@@ -8,7 +8,7 @@ const HOLDER = "sweep:holder";
 export function createSweepClaim(context: StoreContext): Pick<WorkStore, "claimSweep"> {
   return {
     async claimSweep(owner, leaseMs) {
-      return await context.db.transaction().execute(async (tx) => {
+      return await context.transact(async (tx) => {
         const now = context.now();
         const row = await tx
           .selectFrom("meta")

@@ -57,6 +57,8 @@ export interface Tables {
     since: number;
     retry_at: number;
     is_named: number;
+    probe: string | null;
+    probe_until: number | null;
   };
   /** What the requests of a conversation begin with, see Prefix. */
   prefix: { key: string; session: string; agent: string; model: string; tools: string };

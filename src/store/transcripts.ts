@@ -6,6 +6,7 @@ import {
   type TranscriptKey,
   type TranscriptStore,
 } from "../ports/transcripts.ts";
+import type { Transact } from "./transact.ts";
 import type { TranscriptTables } from "./transcript-tables.ts";
 
 /** As large as a line that the CLI may write at all (src/agent/start-process.ts). */
@@ -26,17 +27,18 @@ type Tx = Transaction<TranscriptTables>;
  */
 export function createTranscripts(options: {
   readonly db: Kysely<TranscriptTables>;
+  readonly transact: Transact<TranscriptTables>;
   /** Epoch milliseconds. */
   readonly now: () => number;
 }): Omit<TranscriptStore, "close"> {
-  const { db, now } = options;
+  const { db, transact, now } = options;
   return {
     async take(session, holder) {
-      await db.transaction().execute((tx) => take(tx, { session, holder, now: now() }));
+      await transact((tx) => take(tx, { session, holder, now: now() }));
     },
     async append(key, holder, entries) {
       if (entries.length === 0) return 0;
-      return await db.transaction().execute((tx) => append(tx, { key, holder, entries }));
+      return await transact((tx) => append(tx, { key, holder, entries }));
     },
     async has(key) {
       const row = await db
@@ -59,7 +61,7 @@ export function createTranscripts(options: {
       return rows.map(({ at, text }) => ({ at: Number(at), text }));
     },
     async drop(key) {
-      return await db.transaction().execute(async (tx) => {
+      return await transact(async (tx) => {
         await tx.deleteFrom("transcript_line").where(isOf(key)).execute();
         const gone = await tx.deleteFrom("transcript").where(isOf(key)).returning("id").execute();
         return gone.length > 0;
@@ -81,7 +83,7 @@ export function createTranscripts(options: {
   async function dropSession(session: string): Promise<number>;
   async function dropSession(session: string, before: number): Promise<number | null>;
   async function dropSession(session: string, before?: number): Promise<number | null> {
-    return await db.transaction().execute(async (tx) => await dropAll(tx, { session, before }));
+    return await transact(async (tx) => await dropAll(tx, { session, before }));
   }
 }
 

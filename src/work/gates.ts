@@ -10,10 +10,13 @@ import {
 } from "../domain/gate.ts";
 import type { Gates, GateTable, ProbeAnswer } from "../ports/gates.ts";
 import type { Log } from "../ports/observe.ts";
+import { shareGates } from "./follow-gates.ts";
 
 /** What the gates are built from. */
 export interface GatesOptions {
   readonly table: GateTable;
+  /** Other processes write the table, too: what they find holds here, but for what can be asked about. */
+  readonly isShared?: boolean;
   /** Names of agents. */
   readonly agents: () => readonly string[];
   /** Names of the gates in front of an agent's runs. */
@@ -29,21 +32,31 @@ export interface GatesOptions {
 }
 
 /**
- * The gates as this process holds them, read from the table once. Everything is decided in memory (a
+ * The gates as this process holds them, read from the table at the start, and where other processes
+ * share it whenever `follow` is called. Everything is decided in memory (a
  * full disk must be able to close a gate) and written down after; gates that no agent has any more
  * are passed over, and forgotten when their time has come.
  */
 export async function createGates(options: GatesOptions): Promise<Gates> {
-  const { table, probes, now, log } = options;
+  const { table, probes, now, log, isShared = false } = options;
   const gates = new Map<string, Gate>();
   const asking = new Map<string, Promise<boolean>>();
+  const unwritten = new Set<string>();
   let writing: Promise<void> = Promise.resolve();
+  let decided = 0;
   const names = [...new Set(options.agents().flatMap((agent) => options.gatesOf(agent)))].sort();
   for (const gate of await table.all()) {
-    if (names.includes(gate.name)) gates.set(gate.name, gate);
+    // Nobody but this process could be trying: it was another life of it.
+    if (names.includes(gate.name)) gates.set(gate.name, isShared ? gate : { ...gate, probe: null });
     // Another process may share the table, and have another credential.
-    else if (gate.retryAt <= now()) await table.remove(gate.name);
+    else if (gate.retryAt + FORGET_MS <= now()) await table.remove(gate.name);
   }
+  const others = shareGates({
+    ...{ table, gates, unwritten, now, log },
+    isShared: (name) => names.includes(name) && !(name in probes),
+    written: async () => await writing,
+    decided: () => decided,
+  });
   const ofAgent = (agent: string): readonly Gate[] =>
     options.gatesOf(agent).flatMap((name) => gates.get(name) ?? []);
 
@@ -56,12 +69,21 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
       return holding.toSorted((a, b) => b.retryAt - a.retryAt)[0] ?? null;
     },
     held: () => options.agents().filter((agent) => ofAgent(agent).some(holds)),
-    enter: (agent, by) => {
+    follow: async () => {
+      if (!isShared) return;
+      for (const name of unwritten) write(name);
+      await others.follow();
+    },
+    enter: async (agent, by) => {
       for (const gate of ofAgent(agent)) {
         if (passage(gate, now()) !== "probe" || gate.name in probes) continue;
-        gates.set(gate.name, beginProbe(gate, by));
+        const tried = beginProbe(gate, by);
+        gates.set(gate.name, tried);
+        if (isShared && !(await mayTry(tried, by))) return false;
+        if (!gates.has(gate.name)) continue;
         log.info("trying a gate", { gate: gate.name, reason: gate.reason, attempt: gate.attempt });
       }
+      return true;
     },
     block: (blocker, by) => close(blocker, by),
     pass: (name, by) => {
@@ -70,6 +92,7 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
     },
     leave: (by) => {
       for (const gate of gates.values()) gates.set(gate.name, leaveProbe(gate, by));
+      if (isShared) record({ by }, async () => await others.end(by));
     },
     suspect: async (name) => gates.has(name) || (await ask(name, null)),
     tryDue: () => {
@@ -93,6 +116,15 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
 
   function holds(gate: Gate): boolean {
     return gate.name in probes || passage(gate, now()) === "closed";
+  }
+
+  async function mayTry(gate: Gate, by: string): Promise<boolean> {
+    try {
+      return await others.begin(gate, by);
+    } catch (error) {
+      log.warn("a gate could not be written down", { gate: gate.name, reason: String(error) });
+      return true;
+    }
   }
 
   /** Asks once at a time; whether the gate is closed afterwards. Without a question nothing is known. */
@@ -128,6 +160,7 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
     if (gate === before) return;
     gates.set(gate.name, gate);
     write(gate.name);
+    if (isShared && by !== null) record({ by }, async () => await others.end(by));
     const { name, reason, attempt, retryAt } = gate;
     const retry_at = new Date(retryAt).toISOString();
     log.warn("gate closed", { gate: name, reason, attempt, retry_at });
@@ -144,16 +177,24 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
 
   /** One write after the other, each of what holds then. */
   function write(name: string): void {
-    writing = writing.then(async () => {
+    decided += 1;
+    unwritten.add(name);
+    record({ gate: name }, async () => {
       const gate = gates.get(name);
-      try {
-        await (gate === undefined ? table.remove(name) : table.put(gate));
-      } catch (error) {
-        log.warn("a gate could not be written down", { gate: name, reason: String(error) });
-      }
+      await (gate === undefined ? table.remove(name) : table.put(gate));
+      if (gates.get(name) === gate) unwritten.delete(name);
+    });
+  }
+
+  function record(of: Readonly<Record<string, string>>, act: () => Promise<void>): void {
+    writing = writing.then(act).catch((error: unknown) => {
+      log.warn("a gate could not be written down", { ...of, reason: String(error) });
     });
   }
 }
+
+/** A gate of a credential that nobody has tried for so long is nobody's. */
+const FORGET_MS = 86_400_000;
 
 /** Whoever asks the cheap question. */
 const PROBE = "probe";

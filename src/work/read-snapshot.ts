@@ -1,3 +1,4 @@
+import { ACCOUNT_KEY } from "../domain/asked-text.ts";
 import { agentsWith, namedLogin } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
 import { agentBranch } from "../domain/resolve-item.ts";
@@ -55,10 +56,10 @@ function pinLogins(
       const { login, id } = namedLogin(entry);
       if (id !== null) continue;
       const now = shown.find((account) => account.login.toLowerCase() === login);
-      const kept = known.get(login) ?? readId(await store.meta.get(`account:${login}`));
+      const kept = known.get(login) ?? readId(await store.meta.get(`${ACCOUNT_KEY}${login}`));
       const first = kept ?? now?.id;
       if (first === undefined) continue;
-      if (kept === null) await store.meta.set(`account:${login}`, `${first}`);
+      if (kept === null) await store.meta.set(`${ACCOUNT_KEY}${login}`, `${first}`);
       known.set(login, first);
       named[login] = first;
       if (now === undefined || now.id === first || told.has(`${login}#${now.id}`)) continue;

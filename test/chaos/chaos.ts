@@ -1,51 +1,24 @@
 import { chanceFrom } from "./chance.ts";
-import { type Counters, countAll, type Evidence, storedIn } from "./count.ts";
+import { type Counters, countAll, type Evidence, explain, wentElsewhere } from "./count.ts";
 import { evidenceOf, unfinishedOf } from "./evidence.ts";
+import { KINDS, type Kind, killOnce } from "./kill.ts";
+import {
+  MOMENTS,
+  type Moment,
+  providing,
+  untilAgent,
+  untilHalfDone,
+  untilMoment,
+} from "./moments.ts";
+import type { ChaosService } from "./one-service.ts";
 import { type People, peopleOf } from "./people.ts";
+import { actUntil, type Quiet, startAllAnew, untilQuiet } from "./quiet.ts";
 import type { Weakness } from "./weaken.ts";
 import { type ChaosWorld, chaosWorld } from "./world.ts";
 
-const KINDS = ["service", "both", "agents"] as const;
-type Kind = (typeof KINDS)[number];
-
-const MOMENTS = [
-  "any",
-  "accepted",
-  "prepared",
-  "spawned",
-  "working",
-  // The forge has it, and the service may not know yet.
-  "on the forge",
-  "pull request there",
-  "on record",
-  "told",
-  "ended",
-] as const;
-type Moment = (typeof MOMENTS)[number];
-const EFFECTS = /comment|pull_request/u;
-/** How long a moment is waited for, and how often it is looked whether there is work for it. */
-const MOMENT_MS = 5000;
-const BUSY_LOOK_MS = 100;
-/** New work needs so long to be seen. */
-const IDLE_MS = 1500;
-
-const ACT_MS = 150;
-const AGENT_MS = 20_000;
-const LOOK_MS = 5;
-const SETTLE_LOOK_MS = 100;
-/** Without a lease and without a change for so long: what is left will never be done. */
-const STILL_MS = 10_000;
-const ENCOURAGE_MS = 1000;
+const STEP_MS = 120;
 /** An end comes in any case: as "out of time" among what is unfinished. */
 const PLAY_MS = 480_000;
-/** What was counted once stays so; the others count what is not done yet. */
-const LASTING: readonly (keyof Counters)[] = [
-  "acceptedTwice",
-  "ranTwice",
-  "overlapped",
-  "pullsTooMany",
-  "doubled",
-];
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -54,9 +27,13 @@ export interface ChaosOptions {
   /** Further kills of each kind with the real CLI. */
   readonly realKills: number;
   readonly issues: number;
+  /** Address of an empty PostgreSQL database: two services share it, and are killed in turn. */
+  readonly database?: string;
   readonly weakness?: Weakness;
   readonly sandbox?: "bwrap" | "none";
   readonly deaf?: boolean;
+  /** The longest pause between two steps of the stub, in milliseconds. */
+  readonly stepMs?: number;
   readonly kinds?: readonly Kind[];
   /** The same moment for every kill, instead of each in turn. */
   readonly moment?: Moment;
@@ -75,75 +52,67 @@ export interface ChaosResult {
   readonly counters: Counters;
   /** Work items that are not where they should be in the end. */
   readonly unfinished: readonly string[];
+  /** Which runs the counters speak of. */
+  readonly faults: readonly string[];
   /** How much there was of everything. */
   readonly figures: Readonly<Record<string, number>>;
 }
 
+/** What all parts of one run of the chaos share. */
+interface Play {
+  readonly options: ChaosOptions;
+  readonly world: ChaosWorld;
+  readonly people: People;
+  readonly chance: ReturnType<typeof chanceFrom>;
+  readonly figures: Record<string, number>;
+  readonly provide: () => Promise<void>;
+  readonly isInTime: () => boolean;
+  /** Of each service: until it is up again after its last kill, with the milliseconds it took. */
+  readonly up: Map<ChaosService, Promise<number>>;
+  readonly counting: { killed: number };
+  readonly note: (words: string) => void;
+}
+
 /** Plays one run of the chaos: load, people and kills at once, then quiet, then the counting. */
 export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
-  const chance = chanceFrom(options.seed);
-  const kinds = options.kinds ?? KINDS;
-  const note = options.onNote ?? (() => undefined);
+  const began = performance.now();
+  const end = began + (options.playMs ?? PLAY_MS);
+  const note = (words: string): void =>
+    options.onNote?.(`${Math.round(performance.now() - began)} ms: ${words}`);
   await using world = await chaosWorld({
     chance: chanceFrom(options.seed + 1),
     weakness: options.weakness ?? null,
     sandbox: options.sandbox ?? "bwrap",
     deaf: options.deaf ?? false,
-    stepMs: 120,
+    stepMs: options.stepMs ?? STEP_MS,
+    database: options.database ?? null,
   });
-  const all = options.kills * kinds.length;
-  let killed = 0;
+  const counting = { killed: 0 };
+  const all = options.kills * (options.kinds ?? KINDS).length;
   const people = peopleOf(world, chanceFrom(options.seed + 2), {
     // Spread over the kills, so that there is work to be killed at all times.
-    issuesMax: () => Math.ceil(options.issues * Math.min(1, (killed + 4) / (all + 1))),
+    issuesMax: () => Math.ceil(options.issues * Math.min(1, (counting.killed + 4) / (all + 1))),
     mayClose: options.mayClose ?? true,
   });
-  const figures: Record<string, number> = {};
-  const began = performance.now();
-  const end = began + (options.playMs ?? PLAY_MS);
-  const isInTime = (): boolean => performance.now() < end;
-  await world.start(true);
-  await using acting = actUntil(world, people);
-  const provide = providing(world, people);
-  const kill = async (kind: Kind): Promise<number> => {
-    if (kind === "agents") await untilAgent(world, provide);
-    const { agents, restartMs } = await killOnce(world, kind, chance);
-    if (options.closesPulls === true) await people.closePulls();
-    if (kind === "agents" && agents === 0) return 0;
-    count(figures, `kills of ${kind}`);
-    if (kind !== "agents" && agents > 0) count(figures, `of ${kind}, with agents alive`);
-    figures["restart ms, at most"] = Math.max(figures["restart ms, at most"] ?? 0, restartMs);
-    return agents;
+  const play: Play = {
+    ...{ options, world, people, counting, note },
+    chance: chanceFrom(options.seed),
+    figures: {},
+    provide: providing(world, people),
+    isInTime: () => performance.now() < end,
+    up: new Map(),
   };
-  while (killed < all && isInTime()) {
-    // Every kind meets every moment, whatever the seed.
-    const turn = Math.floor(killed / kinds.length) + options.seed;
-    const moment = options.moment ?? MOMENTS[turn % MOMENTS.length] ?? "any";
-    await untilMoment(world, moment, provide);
-    await Bun.sleep(chance.between(0, moment === "any" ? 300 : 10));
-    const kind = kinds[killed % kinds.length] ?? "service";
-    // Agents that were gone before they could be killed are no kill.
-    if ((await kill(kind)) > 0 || kind !== "agents") killed += 1;
-  }
-  note(`${Math.round(performance.now() - began)} ms: killed`);
-  if (options.realKills > 0) {
-    world.use("real");
-    await killOnce(world, "both", chance);
-    for (let met = 0; met < options.realKills * kinds.length && isInTime(); ) {
-      await untilAgent(world, provide);
-      await Bun.sleep(chance.between(0, 1000));
-      if ((await kill(kinds[met % kinds.length] ?? "service")) > 0) met += 1;
-      figures["kills of the real CLI"] = met;
-    }
-  }
+  for (const service of world.services) await service.start(true);
+  await using acting = actUntil(world, people);
+  await killAll(play, all);
+  note("killed");
+  await killReal(play);
   await acting.end();
-  if (options.realKills > 0) {
-    world.use("stub");
-    await killOnce(world, "both", chance);
-  }
-  note(`${Math.round(performance.now() - began)} ms: no more kills`);
-  const quiet = await untilQuiet({ world, people, stopAt: options.stopAt ?? null, isInTime });
-  note(`${Math.round(performance.now() - began)} ms: ${quiet}`);
+  for (const service of world.services) await isUp(play, service);
+  if (options.realKills > 0) await swap(play, "stub");
+  note("no more kills");
+  const quiet = await comeToRest(play);
+  note(quiet);
   const evidence = await evidenceOf(world, people.issues);
   return {
     counters: countAll(evidence),
@@ -151,157 +120,130 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
       ...(quiet === "quiet" ? [] : [quiet]),
       ...(await unfinishedOf(world, people.issues)),
     ],
+    faults: explain(evidence),
     figures: {
-      ...figures,
-      deliveries: world.load.sent.all,
-      duplicates: world.load.sent.duplicates,
-      unanswered: world.load.sent.unanswered,
-      accepted: [...world.load.answers.values()].filter(({ statuses }) => statuses.includes(202))
-        .length,
-      issues: people.issues.length,
-      runs: evidence.runs.length,
-      "starts of the stub": world.recorder.lives.length,
-      "pull requests": evidence.pulls.length,
-      "texts of agents": evidence.texts.length,
+      ...figuresOf(play, evidence),
       seconds: Math.round((performance.now() - began) / 1000),
     },
   };
 }
 
-/** Kills, and brings the service up again at once; now and then it is killed once more while it starts. */
-async function killOnce(
-  world: ChaosWorld,
-  kind: Kind,
-  chance: ReturnType<typeof chanceFrom>,
-): Promise<{ agents: number; restartMs: number }> {
-  if (kind === "agents") return { agents: await world.killAgents(), restartMs: 0 };
-  const agents = world.agentsAlive().length;
-  const gone = world.killService();
-  if (kind === "both") await world.killAgents();
-  await gone;
-  if (chance.of(0.15)) {
-    await world.start(false);
-    await Bun.sleep(chance.between(0, 400));
-    await world.killService();
-  }
-  const began = performance.now();
-  await world.start(true);
-  return { agents, restartMs: Math.round(performance.now() - began) };
-}
-
-/** Waits for the moment in which it is to be killed, but not for ever. */
-async function untilMoment(
-  world: ChaosWorld,
-  moment: Moment,
-  provide: () => Promise<void>,
-): Promise<void> {
-  const { recorder, lines, forge, load } = world;
-  const probe: Readonly<Record<Moment, () => unknown>> = {
-    any: () => 0,
-    accepted: () => load.sent.accepted,
-    prepared: () => lines.findLast(({ msg }) => /^(starting|resuming) session$/u.test(msg)),
-    spawned: () => lines.findLast(({ msg }) => msg === "cli started"),
-    working: () => recorder.lives.length,
-    "on the forge": () => forge.deliveries.findLast(({ eventType }) => EFFECTS.test(eventType))?.id,
-    "pull request there": () =>
-      forge.deliveries.findLast(({ eventType }) => eventType === "pull_request")?.id,
-    "on record": () => lines.findLast(({ msg }) => msg === "effect done"),
-    told: () => recorder.lives.reduce((sum, { done }) => sum + done.length, 0),
-    ended: () => lines.findLast(({ msg }) => msg === "run ended"),
-  };
-  const before = probe[moment]();
-  const end = performance.now() + MOMENT_MS;
-  while (moment !== "any" && probe[moment]() === before && performance.now() < end) {
-    await Bun.sleep(1);
-    await provide();
+async function killAll(play: Play, all: number): Promise<void> {
+  const { options, world, chance, provide, counting, isInTime } = play;
+  const kinds = options.kinds ?? KINDS;
+  while (counting.killed < all && isInTime()) {
+    const { killed } = counting;
+    // Every kind meets every moment, whatever the seed, and of two services each in turn every kind.
+    const turn = Math.floor(killed / kinds.length) + options.seed;
+    const moment = options.moment ?? MOMENTS[turn % MOMENTS.length] ?? "any";
+    const kind = kinds[killed % kinds.length] ?? "service";
+    const of = inTurn(world, killed);
+    await isUp(play, of);
+    await untilMoment(world, { of, moment, provide });
+    await Bun.sleep(chance.between(0, moment === "any" ? 300 : 10));
+    // Agents that were gone before they could be killed are no kill.
+    if ((await kill(play, of, kind)) > 0 || kind !== "agents") counting.killed += 1;
   }
 }
 
-async function untilAgent(world: ChaosWorld, provide: () => Promise<void>): Promise<void> {
-  const end = performance.now() + AGENT_MS;
-  while (world.agentsAlive().length === 0 && performance.now() < end) {
-    await Bun.sleep(LOOK_MS);
-    await provide();
+async function killReal(play: Play): Promise<void> {
+  const { options, world, chance, provide, figures, isInTime } = play;
+  if (options.realKills === 0) return;
+  const kinds = options.kinds ?? KINDS;
+  await swap(play, "real");
+  for (let met = 0; met < options.realKills * kinds.length && isInTime(); ) {
+    const of = inTurn(world, met);
+    await isUp(play, of);
+    await untilAgent(of, provide);
+    await Bun.sleep(chance.between(0, 1000));
+    if ((await kill(play, of, kinds[met % kinds.length] ?? "service")) > 0) met += 1;
+    figures["kills of the real CLI"] = met;
   }
 }
 
-/** Has an issue opened when there is nothing to do; it looks only so often. */
-function providing(world: ChaosWorld, people: People): () => Promise<void> {
-  let lookAt = 0;
-  return async () => {
-    if (performance.now() < lookAt) return;
-    const isIdle = !isBusy(storedIn(world.dir));
-    if (isIdle) await people.create();
-    lookAt = performance.now() + (isIdle ? IDLE_MS : BUSY_LOOK_MS);
-  };
-}
-
-function actUntil(world: ChaosWorld, people: People): AsyncDisposable & { end(): Promise<void> } {
-  const encourage = encouraging(world, people);
-  let isOver = false;
-  const acting = (async (): Promise<unknown> => {
-    try {
-      while (!isOver) {
-        await people.act();
-        await encourage();
-        await Bun.sleep(ACT_MS);
-      }
-      return null;
-    } catch (error) {
-      return error;
-    }
-  })();
-  const end = async (): Promise<void> => {
-    isOver = true;
-    const error = await acting;
-    if (error !== null) throw new Error("people could not act", { cause: error });
-  };
-  return { end, [Symbol.asyncDispose]: end };
-}
-
-/** Tells who waits after a failure to go on, once a second at most; true while somebody waits. */
-function encouraging(world: ChaosWorld, people: People): () => Promise<boolean> {
-  let sayAt = 0;
-  return async () => {
-    const { parked } = storedIn(world.dir);
-    if (parked.length > 0 && performance.now() >= sayAt) {
-      sayAt = performance.now() + ENCOURAGE_MS;
-      for (const number of parked) await people.encourage(number);
-    }
-    return parked.length > 0;
-  };
-}
-
-/** Until everything sent is handled and nothing is left to do; who waits after a failure is told to go on. */
-async function untilQuiet(play: {
-  readonly world: ChaosWorld;
-  readonly people: People;
-  readonly stopAt: keyof Counters | null;
-  readonly isInTime: () => boolean;
-}): Promise<"quiet" | "stopped" | "standing still" | "out of time"> {
-  const { world, people, stopAt, isInTime } = play;
-  world.load.calm();
-  const encourage = encouraging(world, people);
-  let last = { trace: "", since: performance.now() };
-  while (isInTime()) {
-    if (stopAt !== null && LASTING.includes(stopAt)) {
-      if (countAll(await evidenceOf(world, people.issues))[stopAt] > 0) return "stopped";
-    }
-    await world.forge.idle();
-    await world.load.idle();
-    const { items, marks, leases, trace } = storedIn(world.dir);
-    const answered = await people.answer();
-    const waits = await encourage();
-    if (!isBusy({ items }) && marks === 0 && !waits && !answered) return "quiet";
-    if (trace !== last.trace || leases > 0) last = { trace, since: performance.now() };
-    if (performance.now() - last.since > STILL_MS) return "standing still";
-    await Bun.sleep(SETTLE_LOOK_MS);
+/** The services go on with another CLI. */
+async function swap(play: Play, cli: "stub" | "real"): Promise<void> {
+  const { world, chance, up } = play;
+  for (const service of world.services) await isUp(play, service);
+  world.use(cli);
+  for (const service of world.services) {
+    up.set(service, (await killOnce(service, "both", chance)).up);
+    await isUp(play, service);
   }
-  return "out of time";
 }
 
-function isBusy({ items }: Pick<Evidence, "items">): boolean {
-  return items.some(({ waits, state }) => waits || state === "running" || state === "waiting");
+/** Kills a service, its agents or both; resolves with how many agents were alive. */
+async function kill(play: Play, of: ChaosService, kind: Kind): Promise<number> {
+  const { options, world, people, chance, figures, provide, up } = play;
+  if (kind === "agents") await untilAgent(of, provide);
+  const killed = await killOnce(of, kind, chance);
+  const { agents } = killed;
+  if (kind !== "agents") up.set(of, killed.up);
+  // Of two the other one goes on meanwhile, and may be killed before this one is up.
+  if (world.services.length === 1) await isUp(play, of);
+  if (options.closesPulls === true) await people.closePulls();
+  if (kind === "agents" && agents === 0) return 0;
+  count(figures, `kills of ${kind}`);
+  if (world.services.length > 1) count(figures, `kills at the ${of.name}`);
+  if (kind !== "agents" && agents > 0) count(figures, `of ${kind}, with agents alive`);
+  return agents;
+}
+
+async function isUp({ up, figures }: Play, service: ChaosService): Promise<void> {
+  const restartMs = (await up.get(service)) ?? 0;
+  figures["restart ms, at most"] = Math.max(figures["restart ms, at most"] ?? 0, restartMs);
+}
+
+/** With two services so that in six kills each meets every kind. */
+function inTurn({ services }: ChaosWorld, turn: number): ChaosService {
+  return services[turn % services.length] ?? services[0];
+}
+
+/** Until all is done. Of two services one then dies over its work and stays away, until the other one has done it. */
+async function comeToRest(play: Play): Promise<Quiet> {
+  const { options, world, people, isInTime, chance } = play;
+  const untilDone = async (): Promise<Quiet> =>
+    await untilQuiet({ world, people, stopAt: options.stopAt ?? null, isInTime });
+  if (world.services.length === 1 || options.weakness !== undefined) return await untilDone();
+  const swept = await startAllAnew(world);
+  if (swept !== "quiet") return swept;
+  play.note("all of them anew");
+  const gone = chance.pick(world.services) ?? world.services[0];
+  await untilHalfDone(world, gone, play.provide);
+  await gone.kill();
+  gone.leave();
+  play.note(`the ${gone.name} is away`);
+  const without = await untilDone();
+  play.note(`${without} without it`);
+  await gone.start(true);
+  return without === "quiet" ? await untilDone() : without;
+}
+
+function figuresOf({ world, people, figures }: Play, evidence: Evidence): Record<string, number> {
+  const { load, recorder, services } = world;
+  const { resumed, remembered, afterLease } = wentElsewhere(evidence);
+  const started = services.map(({ name, runs }) => [`runs at the ${name}`, runs.size] as const);
+  return {
+    ...figures,
+    deliveries: load.sent.all,
+    duplicates: load.sent.duplicates,
+    unanswered: load.sent.unanswered,
+    accepted: [...load.answers.values()].filter(({ statuses }) => statuses.includes(202)).length,
+    issues: people.issues.length,
+    runs: evidence.runs.length,
+    "starts of the stub": recorder.lives.length,
+    "pull requests": evidence.pulls.length,
+    "texts of agents": evidence.texts.length,
+    ...(services.length === 1
+      ? {}
+      : {
+          ...Object.fromEntries(started),
+          "duplicates at the other service": load.sent.elsewhere,
+          "sessions resumed elsewhere": resumed,
+          "with the words from there": remembered,
+          "after its lease ran out": afterLease,
+        }),
+  };
 }
 
 function count(figures: Record<string, number>, name: string): void {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Counters, countAll, type Evidence } from "./count.ts";
+import { type Counters, countAll, type Evidence, wentElsewhere } from "./count.ts";
 import type { StubLife } from "./record.ts";
 
 const life = (run: string, startedAt: number, tool: string | null): StubLife => ({
@@ -10,6 +10,7 @@ const life = (run: string, startedAt: number, tool: string | null): StubLife => 
   agent: "boss",
   number: 1,
   mode: "start",
+  knows: [],
   done: tool === null ? [] : [{ tool, at: startedAt + 5 }],
 });
 const run = (id: string, outcome: string | null, fingerprint = "boss/implement/1") => ({
@@ -17,6 +18,10 @@ const run = (id: string, outcome: string | null, fingerprint = "boss/implement/1
   number: 1,
   fingerprint,
   outcome,
+  reason: null,
+  session: "s1",
+  resumed: false,
+  owner: "one",
 });
 const text = (key: string, author = "boss") => ({
   author,
@@ -92,4 +97,22 @@ test.each(PLANTED)("%s is counted once, under %s", (_what, counter, planted) => 
   const counted = countAll({ ...FINE, ...planted });
 
   expect(counted).toEqual({ ...countAll(FINE), [counter]: 1 });
+});
+
+const CUT = { ...run("r1", "cancelled"), reason: "the service was stopped" };
+const NEXT = { ...run("r2", "succeeded"), resumed: true, owner: "two" };
+const LATE = { ...CUT, reason: "its worker was not heard of until the lease ran out" };
+const KNOWING = { ...life("r2", 20, null), knows: ["r1"] };
+const NOWHERE = { resumed: 0, remembered: 0, afterLease: 0 };
+const COMES_TO: readonly (readonly [string, Evidence["runs"], Evidence["lives"], object])[] = [
+  ["at the other service", [CUT, NEXT], [], { resumed: 1, remembered: 0, afterLease: 0 }],
+  ["with its words", [CUT, NEXT], [KNOWING], { resumed: 1, remembered: 1, afterLease: 0 }],
+  ["after a lease", [LATE, NEXT], [], { resumed: 1, remembered: 0, afterLease: 1 }],
+  ["where it was", [CUT, { ...NEXT, owner: "one" }], [KNOWING], NOWHERE],
+  ["in a new session", [CUT, { ...NEXT, resumed: false }], [KNOWING], NOWHERE],
+  ["after a run that had ended well", [run("r1", "succeeded"), NEXT], [KNOWING], NOWHERE],
+];
+
+test.each(COMES_TO)("what goes on %s", (_where, runs, lives, counted) => {
+  expect(wentElsewhere({ runs, lives })).toEqual(counted as ReturnType<typeof wentElsewhere>);
 });

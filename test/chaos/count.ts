@@ -1,6 +1,3 @@
-import { Database } from "bun:sqlite";
-import { join } from "node:path";
-import { REPO } from "../../demo/scenario/widgets.ts";
 import type { Answered } from "./load.ts";
 import type { Overlap, StubLife } from "./record.ts";
 
@@ -22,11 +19,16 @@ export interface Counters {
   readonly doubled: number;
 }
 
-interface StoredRun {
+/** One row of the runs; `owner` is the name under which a process holds leases. */
+export interface StoredRun {
   readonly id: string;
   readonly number: number;
   readonly fingerprint: string;
   readonly outcome: string | null;
+  readonly reason: string | null;
+  readonly session: string;
+  readonly resumed: boolean;
+  readonly owner: string | null;
 }
 
 export interface Evidence {
@@ -80,20 +82,39 @@ export function countAll(evidence: Evidence): Counters {
   };
 }
 
-/** Ids of the runs that should not have been. */
-function ranTwice({ runs, lives }: Pick<Evidence, "runs" | "lives">): readonly string[] {
-  return runs.flatMap((run, index) => {
-    const began = lives.find((life) => life.run === run.id)?.startedAt ?? null;
-    const before = runs
+/** The runs that should not have been, each with the one that had done it already. */
+function ranTwice({
+  runs,
+  lives,
+}: Pick<Evidence, "runs" | "lives">): readonly { again: StoredRun; done: StoredRun }[] {
+  return runs.flatMap((again, index) => {
+    const began = lives.find((life) => life.run === again.id)?.startedAt ?? null;
+    const done = runs
       .slice(0, index)
-      .filter(
-        ({ number, fingerprint }) => number === run.number && fingerprint === run.fingerprint,
+      .find(
+        ({ id, number, fingerprint, outcome }) =>
+          number === again.number &&
+          fingerprint === again.fingerprint &&
+          (FULFILLED.includes(outcome ?? "") || wasTold(lives, id, began)),
       );
-    const isDone = before.some(
-      ({ id, outcome }) => FULFILLED.includes(outcome ?? "") || wasTold(lives, id, began),
-    );
-    return isDone ? [run.id] : [];
+    return done === undefined ? [] : [{ again, done }];
   });
+}
+
+/** For people: which runs the counters speak of. */
+export function explain(evidence: Evidence): readonly string[] {
+  const { lives, overlaps } = evidence;
+  const say = ({ id, outcome, reason, owner }: StoredRun): string => {
+    const told = lives.filter(({ run }) => run === id).flatMap(({ done }) => done);
+    const names = told.map(({ tool }) => tool).join(" ");
+    return `${id} (${outcome}, ${reason}, of ${owner}, told: ${names})`;
+  };
+  return [
+    ...ranTwice(evidence).map(
+      ({ again, done }) => `#${done.number} ${done.fingerprint}: ${say(done)}, then ${say(again)}`,
+    ),
+    ...overlaps.map(({ number, older, newer }) => `#${number}: ${older} beside ${newer}`),
+  ];
 }
 
 /** Whether that run had been told, before then, that what it was for is done. */
@@ -114,45 +135,37 @@ function beyondFirst(names: readonly string[]): number {
   return names.length - new Set(names).size;
 }
 
-/** What the service's database says; it may be in use. */
-export function storedIn(dir: string): Pick<Evidence, "delivered" | "items" | "marks" | "runs"> & {
-  readonly parked: readonly number[];
-  readonly leases: number;
-  /** The same text as long as nothing has happened. */
-  readonly trace: string;
-} {
-  const db = new Database(join(dir, "state/claude-hooks.db"), { readonly: true });
-  try {
-    // A new life of the service may be reading in what the killed one had written last.
-    db.run("PRAGMA busy_timeout = 5000");
-    const items = db
-      .query(`SELECT number, mark > settled AS waits, decision, state, reason, mark, settled,
-        lease_until IS NOT NULL AS leased FROM item WHERE repo = ? ORDER BY number`)
-      .all(REPO) as {
-      number: number;
-      waits: number;
-      decision: string;
-      state: string;
-      reason: string;
-      leased: number;
-    }[];
-    const ids = db.query("SELECT id FROM delivery").all() as { id: string }[];
-    const { marks } = db.query("SELECT count(*) AS marks FROM mark").get() as { marks: number };
-    const runs = db
-      .query("SELECT id, number, fingerprint, outcome FROM run ORDER BY seq")
-      .all() as StoredRun[];
-    return {
-      delivered: new Set(ids.map(({ id }) => id)),
-      items: items.map((item) => ({ ...item, waits: item.waits === 1 })),
-      marks,
-      runs,
-      leases: items.filter(({ leased }) => leased === 1).length,
-      trace: JSON.stringify([items, marks, runs]),
-      parked: items
-        .filter(({ decision, reason }) => decision === "park" || /^attempt \d/u.test(reason))
-        .map(({ number }) => number),
-    };
-  } finally {
-    db.close();
-  }
+/** The reasons with which a run ends whose service died: at its next start, or where its lease ran out. */
+const DIED = ["the service was stopped", "its worker was not heard of until the lease ran out"];
+
+/** How often work went on at another process than the one that died over it. */
+export interface Elsewhere {
+  /** Runs that resumed the session of a run whose service had died, at another service. */
+  readonly resumed: number;
+  /** Those of them whose transcript there had the prompt of the run that was cut off. */
+  readonly remembered: number;
+  /** Those of them that began because a lease had run out. */
+  readonly afterLease: number;
+}
+
+/** Counts what went on elsewhere in its own session. */
+export function wentElsewhere({ runs, lives }: Pick<Evidence, "runs" | "lives">): Elsewhere {
+  const pairs = runs.flatMap((run, index) => {
+    const before = runs.slice(0, index).findLast(({ session }) => session === run.session);
+    const isElsewhere =
+      run.resumed && before?.outcome === "cancelled" && before.owner !== run.owner;
+    return isElsewhere && DIED.includes(before.reason ?? "") ? [{ run, before }] : [];
+  });
+  return {
+    resumed: pairs.length,
+    remembered: pairs.filter(({ run, before }) =>
+      lives.some((life) => life.run === run.id && life.knows.includes(before.id)),
+    ).length,
+    afterLease: pairs.filter(({ before }) => before.reason === DIED[1]).length,
+  };
+}
+
+/** Whether an item is being worked on, or is to be. */
+export function isBusy({ items }: Pick<Evidence, "items">): boolean {
+  return items.some(({ waits, state }) => waits || state === "running" || state === "waiting");
 }

@@ -1,5 +1,5 @@
 import { REPO } from "../../demo/scenario/widgets.ts";
-import { type Evidence, storedIn } from "./count.ts";
+import type { Evidence } from "./count.ts";
 import type { Issue } from "./people.ts";
 import type { ChaosWorld } from "./world.ts";
 
@@ -27,7 +27,7 @@ export async function evidenceOf(world: ChaosWorld, issues: readonly Issue[]): P
     texts.push(...(await all<Text>(world, `/repos/${REPO}/issues/${number}/comments`)));
   }
   return {
-    ...storedIn(world.dir),
+    ...(await world.stored()),
     answers: load.answers,
     lives: recorder.lives,
     overlaps: [...recorder.overlaps, ...overlaps],
@@ -42,7 +42,7 @@ export async function unfinishedOf(
   issues: readonly Issue[],
 ): Promise<readonly string[]> {
   const pulls = await pullsOf(world);
-  const { items } = storedIn(world.dir);
+  const { items } = await world.stored();
   return issues.flatMap(({ number, closed }) => {
     const merged = pulls.some((pull) => itemOf(pull.body) === number && pull.merged);
     const state = items.find((item) => item.number === number);

@@ -14,9 +14,11 @@ interface Delivery {
 /** What one delivery id was answered with, in all its sendings. */
 export interface Answered {
   readonly statuses: number[];
+  /** The service that has answered last. */
+  by?: string;
 }
 
-/** Stands between forge and service: takes every webhook at once and sends them on at a steady rate. */
+/** Stands between forge and services: takes every webhook at once and sends them on at a steady rate, each to one of them. */
 export interface Load extends AsyncDisposable {
   readonly url: string;
   readonly answers: ReadonlyMap<string, Answered>;
@@ -25,9 +27,13 @@ export interface Load extends AsyncDisposable {
     readonly duplicates: number;
     readonly unanswered: number;
     readonly accepted: number;
+    /** Ids that came once more at another service than the last time. */
+    readonly elsewhere: number;
   };
-  /** Where to, or null while nobody is there. */
-  to(webhook: string | null): void;
+  /** Where the service of that name is to be found; null: it is dead, and nobody answers in its place. */
+  to(service: string, webhook: string | null): void;
+  /** Nothing is sent to that service any more, until it is told where it is. */
+  notTo(service: string): void;
   /** No more than what the forge still sends. */
   calm(): void;
   /** Resolves when everything taken has been sent. */
@@ -43,8 +49,8 @@ export function startLoad(chance: Chance, secret: string): Load {
   const past: Delivery[] = [];
   const answers = new Map<string, Answered>();
   const under = new Set<Promise<void>>();
-  const sent = { all: 0, duplicates: 0, unanswered: 0, accepted: 0 };
-  let target: string | null = null;
+  const sent = { all: 0, duplicates: 0, unanswered: 0, accepted: 0, elsewhere: 0 };
+  const services = new Map<string, string | null>();
   let isCalm = false;
   const server = Bun.serve({
     hostname: "127.0.0.1",
@@ -75,6 +81,7 @@ export function startLoad(chance: Chance, secret: string): Load {
     sent.all += 1;
     const known = answers.get(id) ?? { statuses: [] };
     answers.set(id, known);
+    const [service = "", target = null] = chance.pick([...services]) ?? [];
     try {
       if (target === null) throw new Error("nobody is there");
       const response = await fetch(target, {
@@ -85,6 +92,8 @@ export function startLoad(chance: Chance, secret: string): Load {
       });
       await response.arrayBuffer();
       known.statuses.push(response.status);
+      if (known.by !== undefined && known.by !== service) sent.elsewhere += 1;
+      known.by = service;
       if (response.status === 202) sent.accepted += 1;
     } catch {
       // No answer, or half of one: a forge would call it failed.
@@ -96,8 +105,11 @@ export function startLoad(chance: Chance, secret: string): Load {
     url: `http://127.0.0.1:${server.port}/`,
     answers,
     sent,
-    to: (webhook) => {
-      target = webhook;
+    to: (service, webhook) => {
+      services.set(service, webhook);
+    },
+    notTo: (service) => {
+      services.delete(service);
     },
     calm: () => {
       isCalm = true;

@@ -24,6 +24,8 @@ export interface StubLife {
   readonly agent: string;
   readonly number: number;
   readonly mode: string;
+  /** Ids of the runs whose prompts were in the transcript that it found. */
+  readonly knows: readonly string[];
   readonly startedAt: number;
   /** When the kernel closed its socket; null: it is still open. */
   endedAt: number | null;
@@ -44,7 +46,10 @@ export interface Recorder extends AsyncDisposable {
 }
 
 type Fact =
-  | ({ readonly kind: "start" } & Pick<StubLife, "run" | "skill" | "agent" | "number" | "mode">)
+  | ({ readonly kind: "start" } & Pick<
+      StubLife,
+      "run" | "skill" | "agent" | "number" | "mode" | "knows"
+    >)
   | { readonly kind: "called"; readonly run: string; readonly tool: string; readonly ok: boolean }
   | { readonly kind: "here"; readonly ask: string };
 

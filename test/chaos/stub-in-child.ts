@@ -71,8 +71,9 @@ async function work(prompt: string): Promise<void> {
   const head = HEAD.exec(prompt)?.groups as unknown as Head | undefined;
   if (head === undefined) throw new Error("no order in the prompt");
   const number = Number(head.number);
-  tell({ kind: "start", ...head, number, session });
   const before = readFileSync(transcript, { encoding: "utf8", flag: "a+" });
+  const knows = [...before.matchAll(/, run (\S+), (?:start|resume)\b/gu)].map(([, run]) => run);
+  tell({ kind: "start", ...head, number, session, knows });
   write({ type: "user", message: { role: "user", content: prompt } });
   say({ type: "system", subtype: "init", session_id: session, tools: [], mcp_servers: [] });
   await connectTools();
@@ -215,8 +216,11 @@ function say(message: object): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
+/** Where several services share a database, the SDK asks for each line as it is written. */
 function write(message: object): void {
   appendFileSync(transcript, `${JSON.stringify(message)}\n`);
+  if (!process.argv.includes("--session-mirror")) return;
+  say({ type: "transcript_mirror", filePath: transcript, entries: [message] });
 }
 
 function textOf({ message }: Message): string {

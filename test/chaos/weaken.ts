@@ -8,9 +8,18 @@ const WEAKNESSES = {
   durability: (): Replaced => ({ store: acknowledgesEarly }),
   /** A known delivery id is taken as a new one. */
   deduplication: (): Replaced => ({ store: knowsNoDelivery }),
+  /** Each process knows only the deliveries that came to itself. */
+  "shared de-duplication": (): Replaced => ({ store: knowsOwnDeliveries }),
+  /** A lease holds nobody off, and who works under it is not told; for one process alone it does nothing. */
+  lease: (): Replaced => ({ store: holdsNoLease }),
   /** At boot no process of an earlier life is found. */
   fence: (): Replaced => ({
-    processes: (processes) => ({ ...processes, isAlive: () => false, end: async () => undefined }),
+    processes: (processes) => ({
+      ...processes,
+      isAlive: () => false,
+      end: async () => undefined,
+      endMarked: async () => 0,
+    }),
   }),
   /** What runs and effects there were is not known when deciding. */
   ledger: (): Replaced => ({ store: remembersNothing }),
@@ -78,6 +87,38 @@ function knowsNoDelivery(store: Store): Store {
         const bodySha256 = isKnown ? id : delivery.bodySha256;
         return await store.deliveries.record({ ...delivery, id, bodySha256 }, marks);
       },
+    },
+  };
+}
+
+function knowsOwnDeliveries(store: Store): Store {
+  return {
+    ...store,
+    deliveries: {
+      ...store.deliveries,
+      record: async (delivery, marks) => {
+        const id = `${delivery.id}@${process.pid}`;
+        return await store.deliveries.record({ ...delivery, id, bodySha256: id }, marks);
+      },
+    },
+  };
+}
+
+function holdsNoLease(store: Store): Store {
+  return {
+    ...store,
+    runs: {
+      ...store.runs,
+      start: async (claim, run) => {
+        const attempt = await store.runs.start(claim, run);
+        await store.work.heartbeat(claim, 1);
+        return attempt;
+      },
+    },
+    work: {
+      ...store.work,
+      heartbeat: async ({ mark }) => await Promise.resolve({ held: true, mark }),
+      leaseState: async ({ mark }) => await Promise.resolve({ held: true, mark }),
     },
   };
 }

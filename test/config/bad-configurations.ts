@@ -289,6 +289,14 @@ const TABLE: readonly (readonly [string, string, unknown, string, string, string
     "end it with that name",
   ],
   [
+    "a database address with a key that depends on where the service is started",
+    "database",
+    "postgres://bob@db/x?sslkey=client.key",
+    "database",
+    "an address whose sslkey is no absolute path",
+    "write the whole path",
+  ],
+  [
     "a database address with a mistyped parameter",
     "database",
     "postgres://bob@db/x?sslmod=require",

@@ -39,6 +39,27 @@ test("a directory that holds only the database's address is not shown to agents 
   ]);
 });
 
+test.each([
+  ["the key of the client", "sslkey=/srv/pg/client.key", "/srv/pg"],
+  ["the certificate of the client", "sslcert=/srv/pg/client.pem", "/srv"],
+  ["the authority", "sslrootcert=/srv/pg/../ca.pem", "/srv/ca.pem"],
+  ["the directory of its socket", "host=/srv/socket", "/srv/socket"],
+])("%s of the database's address is not shown to agents either", async (_, query, shown) => {
+  await using directory = await tempDirectory();
+  const changes = {
+    database: { file: "secrets/database" },
+    "repositories.0.read": ["/opt/tools", shown],
+  };
+  await writeFixture(directory, fixtureWith(changes));
+  await directory.write("secrets/database", `postgres://u:hunter22@127.0.0.1/x?${query}\n`);
+
+  const result = await loadConfig(optionsFor(directory));
+
+  expect(messages(result)).toEqual([
+    expect.stringMatching(/repositories\[0\]\.read\[1\] is .*what they must not see/u),
+  ]);
+});
+
 test("the table of mistakes is long", () => {
   expect(BAD_CONFIGURATIONS.length).toBeGreaterThanOrEqual(40);
 });

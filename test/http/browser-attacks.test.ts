@@ -87,7 +87,9 @@ async function infested(): Promise<AdminWorld> {
     [],
   );
   await store.work.mark([{ repo: ITEM.repo, target: { kind: "number", number: 42 } }], true);
-  for (const row of await store.work.unresolved(10)) await store.work.resolve(row, [ITEM]);
+  await store.work.resolve(
+    (await store.work.unresolved(10)).map((row) => ({ row, items: [ITEM] })),
+  );
   const claim = await store.work.claimReconcile("test", 60_000);
   if (claim === null) throw new Error("nothing to reconcile");
   const order = {

@@ -126,6 +126,7 @@ describe("resetting a work item", () => {
 
   test.each([
     ["acme/widgets/99", {}, 409, "alive"],
+    ["acme/widgets/7777", {}, 404, "item not known"],
     ["acme/widgets/x", {}, 400, "path: "],
     ["acme/widgets/42", { agent: "boss" }, 400, "agent"],
   ])("at %s with %j is %d", async (path, body, status, words) => {

@@ -253,7 +253,12 @@ function lifeOf(parts: {
     oneMerge: oneAtATime(),
     newId: () => crypto.randomUUID(),
     newFence: () => "0123456789abcdef",
-    processes: { identify: () => null, isAlive: () => false, end: async () => undefined },
+    processes: {
+      identify: () => null,
+      isAlive: () => false,
+      end: async () => undefined,
+      endMarked: async () => 0,
+    },
     secrets: { holds: () => false },
   } satisfies RunDependencies;
   const intake = createIntake({

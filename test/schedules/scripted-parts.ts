@@ -133,12 +133,18 @@ export function idleParts(): Pick<
     egress: { open: async () => null },
     jail: {
       mode: "none",
+      mark: "",
       check: async () => ({ ok: true }),
       command: () => {
         throw new Error("nothing is run here");
       },
     },
-    processes: { identify: () => null, isAlive: () => false, end: async () => undefined },
+    processes: {
+      identify: () => null,
+      isAlive: () => false,
+      end: async () => undefined,
+      endMarked: async () => 0,
+    },
     prompts: () => ({ system: "", texts: new Map() }),
   };
 }
@@ -150,7 +156,8 @@ export const OPEN_GATES = {
   isClosed: () => false,
   holding: () => null,
   held: () => [],
-  enter: () => undefined,
+  follow: async () => undefined,
+  enter: async () => true,
   block: () => undefined,
   pass: () => undefined,
   leave: () => undefined,

@@ -138,6 +138,21 @@ describe("whose lease ran out", () => {
     expect(session).toMatchObject({ sessionId: aSession("boss", 42).sessionId, usdTotal: 0.75 });
   });
 
+  test("is not looked at before its run has been ended, however early somebody asks", async () => {
+    await using world = await openStoreWorld();
+    const { store } = world;
+    await runUnderWay(world, 42, "dead");
+    await markItem(store, 42);
+    world.clock.now += LEASE_MS;
+
+    expect(await store.work.claimReconcile("other", LEASE_MS)).toBeNull();
+    expect(await store.work.nextDue()).toBeLessThanOrEqual(world.clock.now);
+    await store.work.reap(null);
+
+    expect((await claimReconcile(store, "other")).item.number).toBe(42);
+    expect((await store.runs.get("run-42-dead"))?.outcome).toBe("cancelled");
+  });
+
   test("finds at its next start what others have ended for it, until it has said so itself", async () => {
     await using world = await openStoreWorld();
     const { store } = world;

@@ -43,7 +43,7 @@ test("a mark moves to the items it turned out to be", async () => {
   const [row] = await work.unresolved(10);
   if (row === undefined) throw new Error("no mark");
 
-  await work.resolve(row, [itemRef(42), itemRef(41)]);
+  await work.resolve([{ row, items: [itemRef(42), itemRef(41)] }]);
 
   expect(await work.unresolved(10)).toEqual([]);
   const claims = [await claimReconcile(world.store), await claimReconcile(world.store)];
@@ -58,7 +58,7 @@ test("a mark that comes while the first is being resolved stays", async () => {
   if (row === undefined) throw new Error("no mark");
   await work.mark([issueMark(42)], true);
 
-  await work.resolve(row, []);
+  await work.resolve([{ row, items: [] }]);
 
   expect((await work.unresolved(10)).map((left) => left.mark)).toEqual([issueMark(42)]);
 });
@@ -69,10 +69,10 @@ test("a resolve that comes twice does not take a newer mark of the same target",
   await work.mark([issueMark(42)], true);
   const [row] = await work.unresolved(10);
   if (row === undefined) throw new Error("no mark");
-  await work.resolve(row, []);
+  await work.resolve([{ row, items: [] }]);
   await work.mark([issueMark(42)], true);
 
-  await work.resolve(row, []);
+  await work.resolve([{ row, items: [] }]);
 
   expect(await work.unresolved(10)).toHaveLength(1);
 });

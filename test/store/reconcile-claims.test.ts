@@ -113,6 +113,7 @@ test("a lease that ran out is lost: no heartbeat, no settle, and the next holder
   await markItem(world.store, 42);
   const zombie = await claimReconcile(world.store, "zombie");
   world.clock.now += 30_000;
+  expect(await work.leaseState(zombie)).toEqual({ held: false, mark: 1 });
   expect(await work.heartbeat(zombie, 30_000)).toEqual({ held: false, mark: 1 });
 
   const heir = await claimReconcile(world.store, "heir");
@@ -139,6 +140,21 @@ test("a heartbeat keeps the lease and tells of new marks", async () => {
 
   expect(await work.heartbeat(claim, 30_000)).toEqual({ held: true, mark: claim.mark + 1 });
   expect(await work.claimReconcile("other", 1000)).toBeNull();
+});
+
+test("the state of a lease tells whether it is held and of new marks, and renews nothing", async () => {
+  await using world = await openStoreWorld();
+  const { work } = world.store;
+  await markItem(world.store, 42);
+  const claim = await claimReconcile(world.store);
+  await markItem(world.store, 42);
+
+  expect(await work.leaseState(claim)).toEqual({ held: true, mark: claim.mark + 1 });
+  expect(await work.leaseState({ ...claim, fence: claim.fence - 1 })).toMatchObject({
+    held: false,
+  });
+  world.clock.now += 60_000;
+  expect(await work.leaseState(claim)).toMatchObject({ held: false });
 });
 
 test("reap frees what ran out and what its owner left behind, and nothing else", async () => {

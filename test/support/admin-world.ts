@@ -56,7 +56,8 @@ export async function adminWorld(options: Partial<AdminOptions> = {}): Promise<A
       },
       resetItem: async ({ repo, number }) => {
         changed.push(`reset item ${repo} ${number}`);
-        return number === 99 ? "running" : 2;
+        if (number === 99) return "running";
+        return number === 42 ? 2 : 0;
       },
       transcript: async ({ sessionId }) => (sessionId === "gone" ? null : `said in ${sessionId}`),
     },

@@ -17,7 +17,7 @@ export async function fillStore(store: Store, at: number): Promise<void> {
   } as const;
   await store.work.mark([{ repo: item.repo, target: { kind: "number", number: 42 } }], true);
   for (const row of await store.work.unresolved(10)) {
-    await store.work.resolve(row, [item]);
+    await store.work.resolve([{ row, items: [item] }]);
   }
   const claim = await store.work.claimReconcile("test", 60_000);
   if (claim === null) {

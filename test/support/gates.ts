@@ -12,6 +12,8 @@ export function gateTable(rows: Map<string, Gate> = new Map()): GateTable {
     remove: async (name) => {
       rows.delete(name);
     },
+    takeProbe: async (name) => (rows.has(name) ? "begun" : "open"),
+    leaveProbe: async () => undefined,
   };
 }
 

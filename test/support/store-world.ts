@@ -228,7 +228,7 @@ export async function resolveAll(store: Store): Promise<void> {
   for (const row of await store.work.unresolved(1000)) {
     const { target } = row.mark;
     const items = target.kind === "number" ? [itemRef(target.number, row.mark.repo)] : [];
-    await store.work.resolve(row, items);
+    await store.work.resolve([{ row, items }]);
   }
 }
 

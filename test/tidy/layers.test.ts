@@ -97,6 +97,8 @@ function forbiddenImports(file: string, source: string): readonly string[] {
     if (file === "src/cli/audit.ts" && target === "src/main/audit-note.ts") return false;
     // And only this one may copy a database, of a service that is stopped.
     if (file === "src/cli/migrate.ts" && target === "src/main/migrate-database.ts") return false;
+    // And only this one may ask the adapters whether a set-up holds, with and without a service.
+    if (file === "src/cli/doctor.ts" && target === "src/main/doctor/run-doctor.ts") return false;
     if (!target.startsWith("src/")) return true;
     const to = layerOf(target);
     return to !== layerOf(file) && !layer.imports.includes(to) && !layer.imports.includes("*");

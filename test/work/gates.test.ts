@@ -21,9 +21,9 @@ describe("a closed gate", () => {
 
     clock.now = 60 * MINUTE;
     expect(gates.held()).toEqual([]);
-    gates.enter("boss", "probe");
+    await gates.enter("boss", "probe");
     expect(gates.held()).toEqual(["boss", "reviewer"]);
-    gates.enter("reviewer", "second");
+    await gates.enter("reviewer", "second");
     gates.pass(LIMIT.name, "second");
     expect(gates.held()).toEqual(["boss", "reviewer"]);
 
@@ -36,7 +36,7 @@ describe("a closed gate", () => {
     const gates = await openGates({ now: () => clock.now });
     gates.block({ ...LIMIT, until: null }, null);
     clock.now = 2 * MINUTE;
-    gates.enter("boss", "a");
+    await gates.enter("boss", "a");
     expect(gates.held()).toEqual(["boss", "reviewer"]);
     gates.leave("a");
     expect(gates.held()).toEqual([]);
@@ -56,13 +56,13 @@ describe("a closed gate", () => {
     const gates = await openGates({ table: world.store.gates, now });
     gates.block({ ...LIMIT, until: 60 * MINUTE }, null);
     clock.now = 60 * MINUTE;
-    gates.enter("boss", "a");
+    await gates.enter("boss", "a");
     await gates.settled();
     const store = await world.reopen();
     const again = await openGates({ table: store.gates, now });
     expect(again.closed()).toMatchObject([{ ...LIMIT, attempt: 1, retryAt: 60 * MINUTE }]);
     expect(again.held()).toEqual([]);
-    again.enter("boss", "b");
+    await again.enter("boss", "b");
     again.pass(LIMIT.name, "b");
     await again.settled();
     expect(await store.gates.all()).toEqual([]);
@@ -76,7 +76,7 @@ describe("a closed gate", () => {
     expect(rows.size).toBe(1);
     const another = { table: gateTable(rows), gatesOf: () => ["model:new"] };
     expect([(await openGates(another)).held(), rows.size]).toEqual([[], 1]);
-    const later = await openGates({ ...another, now: () => Date.now() + 60 * MINUTE });
+    const later = await openGates({ ...another, now: () => Date.now() + 2 * 24 * 60 * MINUTE });
     expect([later.closed(), rows.size]).toEqual([[], 0]);
   });
 
@@ -104,7 +104,7 @@ describe("a closed gate", () => {
     for (let attempt = 1; attempt <= 7; attempt += 1) {
       gates.block(auth, "probe");
       clock.now = gates.nextTry() ?? 0;
-      gates.enter("boss", "probe");
+      await gates.enter("boss", "probe");
     }
     // One, three, seven, fifteen minutes: from the fourth attempt on it is long.
     expect(changes).toEqual(["long"]);
@@ -140,7 +140,7 @@ describe("a gate that can be asked about", () => {
     expect(asked).toBe(2);
     clock.now = gates.nextTry() ?? 0;
     expect(gates.held()).toEqual(["boss", "reviewer"]);
-    gates.enter("boss", "a");
+    await gates.enter("boss", "a");
     gates.tryDue();
     gates.tryDue();
     await gates.settled();

@@ -10,7 +10,9 @@ test("an item whose lease ran out while this process stood still is not worked o
   await using database = await openStoreWorld("memory");
   const { store } = database;
   await store.work.mark([issueMark(1)], true);
-  for (const row of await store.work.unresolved(10)) await store.work.resolve(row, [itemRef(1)]);
+  await store.work.resolve(
+    (await store.work.unresolved(10)).map((row) => ({ row, items: [itemRef(1)] })),
+  );
   const claim = await store.work.claimReconcile("somebody", 60_000);
   if (claim === null) throw new Error("nothing to reconcile");
   await store.work.settleReconcile(claim, aResult({ state: "waiting", order: anOrder() }));
@@ -29,7 +31,8 @@ test("an item whose lease ran out while this process stood still is not worked o
       tryDue: ignore,
       isClosed: () => false,
       held: () => [],
-      enter: ignore,
+      follow: async () => undefined,
+      enter: async () => true,
       leave: ignore,
       nextTry: () => null,
     },
