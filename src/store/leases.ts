@@ -21,10 +21,9 @@ export const NO_LEASE = {
   lease_agent: null,
 } as const;
 
-/** True of items without a lease that still runs. */
-export function isFree(now: number) {
-  return (eb: ExpressionBuilder<Tables, "item">) =>
-    eb.or([eb("item.lease_until", "is", null), eb("item.lease_until", "<=", now)]);
+/** True of items without a lease. One that ran out is freed first (`reap`): what ran under it has to be ended. */
+export function isFree(eb: ExpressionBuilder<Tables, "item">) {
+  return eb("item.lease_until", "is", null);
 }
 
 /** True of the item whose lease `claim` names; it may have run out, but nobody has taken or freed it. */

@@ -83,7 +83,7 @@ async function findNextDue(db: Executor, now: number): Promise<number | null> {
     .selectFrom("item")
     .select(sql<number | null>`min(coalesce(not_before, ${now}))`.as("at"))
     .where((eb) => eb("item.mark", ">", eb.ref("item.settled")))
-    .where(isFree(now))
+    .where(isFree)
     .executeTakeFirst();
   const timed = await db
     .selectFrom("item")
@@ -93,7 +93,7 @@ async function findNextDue(db: Executor, now: number): Promise<number | null> {
       >`min(case when not_before > look_again_at then not_before else look_again_at end)`.as("at"),
     )
     .where("look_again_at", "is not", null)
-    .where(isFree(now))
+    .where(isFree)
     .executeTakeFirst();
   const times = [leased, marked, timed]
     .map((row) => row?.at ?? null)

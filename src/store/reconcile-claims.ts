@@ -90,7 +90,7 @@ function openItems(tx: Executor, now: number) {
   return tx
     .selectFrom("item")
     .select(["id", "repo", "number", "mark", "fence"])
-    .where(isFree(now))
+    .where(isFree)
     .where(isNoRun)
     .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", now)]))
     .limit(1);

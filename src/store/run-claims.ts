@@ -93,7 +93,7 @@ function findOrder(tx: Executor, now: number, limits: RunLimits) {
     .selectFrom("item")
     .select(["id", "repo", "number", "mark", "fence", "order_json"])
     .where("order_seq", "is not", null)
-    .where(isFree(now))
+    .where(isFree)
     .where((eb) => eb.not(eb.exists(pauseOf(eb))))
     .where((eb) => eb.not(eb.exists(holdOf(eb))))
     .where((eb) => eb(runsOfAgent(eb, now), "<", limits.runsPerAgent))

@@ -115,6 +115,8 @@ test("a lease that ran out is lost: no heartbeat, no settle, and the next holder
   world.clock.now += 30_000;
   expect(await work.leaseState(zombie)).toEqual({ held: false, mark: 1 });
   expect(await work.heartbeat(zombie, 30_000)).toEqual({ held: false, mark: 1 });
+  expect(await work.claimReconcile("hasty", 30_000)).toBeNull();
+  await work.reap(null);
 
   const heir = await claimReconcile(world.store, "heir");
 

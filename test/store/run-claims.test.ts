@@ -4,6 +4,7 @@ import type { RunClaim, RunLimits, Store } from "../../src/ports/store.ts";
 import {
   anOrder,
   aResult,
+  aStart,
   claimReconcile,
   claimRun,
   ENGINE,
@@ -129,6 +130,23 @@ test("a run whose lease ran out is lost, and reaping it marks the item", async (
   expect(await work.settleRun(claim, { notBefore: null, park: null })).toBe(false);
   expect((await work.item(itemRef(42)))?.state).toBe("waiting");
   expect((await claimReconcile(world.store)).item).toEqual(itemRef(42));
+});
+
+test("an item whose run was lost is looked at only after that run was ended, however it is marked meanwhile", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  await orderRun(store, 42);
+  const claim = await claimRun(store);
+  await store.runs.start(claim, aStart("lost", claim));
+  await markItem(store, 42);
+  world.clock.now += 30_000;
+
+  expect(await store.work.claimReconcile("hasty", 30_000)).toBeNull();
+  expect(await store.work.nextDue()).toBeLessThanOrEqual(world.clock.now);
+  await store.work.reap(null);
+
+  expect(await store.runs.get("lost")).toMatchObject({ outcome: "cancelled" });
+  expect((await claimReconcile(store)).item).toEqual(itemRef(42));
 });
 
 test("a slot whose lease ran out is free again", async () => {
