@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Log } from "../src/ports/observe.ts";
-import type { SessionRow } from "../src/ports/store.ts";
+import type { SessionRow } from "../src/ports/store/sessions.ts";
 import { openSessionStore, type SessionStore, setSession } from "../src/sessions/store.ts";
 import { openStore } from "../src/store/open-store.ts";
 
@@ -80,7 +80,8 @@ function print({ size, set, together, late }: World, floor: number, mirror: numb
 async function openWorld(dir: string, size: number): Promise<World> {
   const stateDir = await mkdtemp(join(dir, "state-"));
   const store = await openStore({ path: join(stateDir, "claude-hooks.db"), now: Date.now });
-  await store.sessions.putAll(Array.from({ length: size }, (_, index) => aSession(index + 1)));
+  const rows = Array.from({ length: size }, (_, index) => aSession(index + 1));
+  await Promise.all(rows.map((row) => store.sessions.put(row)));
   const sessions = await openSessionStore({
     table: store.sessions,
     stateDir,

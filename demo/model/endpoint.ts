@@ -1,7 +1,7 @@
 import type { Server } from "bun";
 import { parseJson } from "../../src/json/parse.ts";
 import {
-  type Answer,
+  type ModelAnswer,
   messageBody,
   messageEvents,
   streamErrorEvents,
@@ -132,7 +132,7 @@ async function answer(request: RecordedRequest, step: Step, gone: AbortSignal): 
   return new Response(events, { headers: { ...headers, "content-type": "text/event-stream" } });
 }
 
-function messageOf(request: RecordedRequest, step: Step): Answer {
+function messageOf(request: RecordedRequest, step: Step): ModelAnswer {
   const tools = step.tools ?? [];
   const content = [
     ...(step.text === undefined ? [] : [{ type: "text" as const, text: step.text }]),

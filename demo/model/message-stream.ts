@@ -16,7 +16,7 @@ type AnswerBlock =
     };
 
 /** A whole answer of the model, before it is written as JSON or as a stream. */
-export interface Answer {
+export interface ModelAnswer {
   readonly id: string;
   readonly model: string;
   readonly content: readonly AnswerBlock[];
@@ -25,7 +25,7 @@ export interface Answer {
 }
 
 /** The answer as the JSON body of a request without `stream`. */
-export function messageBody(answer: Answer): unknown {
+export function messageBody(answer: ModelAnswer): unknown {
   return {
     id: answer.id,
     type: "message",
@@ -39,7 +39,7 @@ export function messageBody(answer: Answer): unknown {
 }
 
 /** The answer as the server-sent events of the Messages API, in their documented order. */
-export function messageEvents(answer: Answer): string {
+export function messageEvents(answer: ModelAnswer): string {
   const start = {
     ...(messageBody({
       ...answer,
@@ -60,7 +60,7 @@ export function messageEvents(answer: Answer): string {
 }
 
 /** An `error` event in the middle of a stream, after `message_start`. */
-export function streamErrorEvents(answer: Answer, type: string, message: string): string {
+export function streamErrorEvents(answer: ModelAnswer, type: string, message: string): string {
   const events = messageEvents({ ...answer, content: [] });
   const first = events.slice(0, events.indexOf("\n\n") + 2);
   return first + event("error", { error: { type, message } });

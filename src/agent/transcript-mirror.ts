@@ -1,4 +1,3 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { SessionStore } from "@anthropic-ai/claude-agent-sdk";
 import type { Log } from "../ports/observe.ts";
 import {
@@ -8,6 +7,7 @@ import {
   type TranscriptKey,
   type TranscriptStore,
 } from "../ports/transcripts.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 import { answered } from "./answered.ts";
 
 /** Bounds of one run's mirror; tests make them smaller. */
@@ -89,7 +89,8 @@ export function openTranscriptMirror(options: {
       },
     },
     async close() {
-      if (draining !== null) await Promise.race([draining, pause(limits.closeMs, ended.signal)]);
+      if (draining !== null)
+        await Promise.race([draining, waitAtMost(limits.closeMs, ended.signal)]);
       if (waiting.length > 0 && !isBroken) giveUp(`not written within ${limits.closeMs} ms`);
       isBroken = true;
       ended.abort();
@@ -129,7 +130,7 @@ export function openTranscriptMirror(options: {
         if (isFinal || attempt >= limits.attempts) return giveUp(reason);
         log.debug("a transcript could not be written, trying again", { ...key, attempt, reason });
         const ms = Math.min(limits.backoffMs * 2 ** (attempt - 1), BACKOFF_MS_MAX);
-        await pause(ms, ended.signal);
+        await waitAtMost(ms, ended.signal);
       }
     }
   }
@@ -157,13 +158,4 @@ function pieceOf(
     return index > 0 && (total > PIECE_BYTES_MAX || index >= PIECE_LINES_MAX);
   });
   return waiting.slice(0, end === -1 ? waiting.length : end).map(({ entry }) => entry);
-}
-
-/** Waits, or returns at once when the signal aborts. */
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await wait(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
-  }
 }

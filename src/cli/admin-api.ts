@@ -88,7 +88,7 @@ interface Call {
   readonly body: string | undefined;
 }
 
-interface Answer {
+interface ApiAnswer {
   readonly status: number;
   readonly text: string;
 }
@@ -97,7 +97,7 @@ interface Answer {
  * One request by node:http and not by fetch, which would send it, token and all, through the proxy
  * that HTTP_PROXY names (measured with Bun 1.4.5, also for 127.0.0.1).
  */
-function send(call: Call, refused: () => CliFailure): Promise<Answer> {
+function send(call: Call, refused: () => CliFailure): Promise<ApiAnswer> {
   return new Promise((resolve, reject) => {
     const headers = {
       authorization: `Bearer ${call.token}`,
@@ -143,7 +143,7 @@ function signalled(error: Error): boolean {
   return error.name === "AbortError" || error.name === "TimeoutError";
 }
 
-function accept(answer: Answer): unknown {
+function accept(answer: ApiAnswer): unknown {
   const body = answer.text === "" ? null : parseOrNull(answer.text);
   if (answer.status >= 200 && answer.status < 300) {
     return body;

@@ -3,7 +3,7 @@ import { type ConfigRefused, readConfig } from "./read-config.ts";
 import { readSecret, type Secret } from "./secret.ts";
 
 /** What a client of the admin API needs: where the service keeps its state, and the token. */
-export type AdminAccess =
+export type AdminClientAccess =
   | {
       readonly ok: true;
       readonly stateDir: string;
@@ -13,7 +13,7 @@ export type AdminAccess =
   | ConfigRefused;
 
 /** Reads the configuration but none of its secrets except the admin token. */
-export async function loadAdminAccess(place: ConfigPlace): Promise<AdminAccess> {
+export async function loadAdminAccess(place: ConfigPlace): Promise<AdminClientAccess> {
   const read = await readConfig(place);
   if (!read.ok) {
     return read;

@@ -6,12 +6,14 @@ import { SKILL_TOOLS, type Skill } from "./skill.ts";
  * taken what it was for, so that it has nothing left to do, or a question of it waits for an answer.
  * Null: nothing shows that it is done. Without this a run that was cut off behind its effect would be
  * made again where the forge does not show it by its state (an answer handed in, a question, a refusal
- * to merge), and the answer to its question would count as read.
+ * to merge), and the answer to its question would count as read. Null also for a skill that is none: a
+ * newer version on the same database may have written it.
  */
 export function outcomeOnRecord(
   skill: Skill,
   effects: readonly Pick<EffectRecord, "tool" | "state">[],
 ): Extract<Outcome, "succeeded" | "asked" | "declined"> | null {
+  if (!Object.hasOwn(SKILL_TOOLS, skill)) return null;
   const done = (tool: string): boolean =>
     effects.some((effect) => effect.tool === tool && effect.state === "done");
   if (done("decline_merge")) return "declined";

@@ -5,7 +5,7 @@ import {
   type OpenPullAnswer,
 } from "../ports/forge.ts";
 import type { Caller, Write } from "./calls.ts";
-import { type Answer, refusalOf } from "./exchange.ts";
+import { type ForgeAnswer, refusalOf } from "./exchange.ts";
 import { findPulls } from "./find-pulls.ts";
 import { merge } from "./merge.ts";
 import { repoPath } from "./paths.ts";
@@ -19,10 +19,6 @@ export function createActor(caller: Caller, login: string): ForgeActor {
     comment: async (repo, number, body) => {
       const path = repoPath(repo, "issues", number, "comments");
       return await caller.sendFor({ method: "POST", path, body: { body } }, IdRow);
-    },
-    editComment: async (repo, comment, body) => {
-      const path = repoPath(repo, "issues", "comments", comment);
-      await done(caller, { method: "PATCH", path, body: { body } });
     },
     react: async ({ repo, number, comment }, content) => {
       const target = comment === null ? [number] : ["comments", comment];
@@ -83,7 +79,11 @@ async function openPull(caller: Caller, repo: string, pull: NewPull): Promise<Op
   }
 }
 
-async function done(caller: Caller, order: Write, also: readonly number[] = []): Promise<Answer> {
+async function done(
+  caller: Caller,
+  order: Write,
+  also: readonly number[] = [],
+): Promise<ForgeAnswer> {
   const answer = await caller.send(order);
   if (answer.status >= 400 && !also.includes(answer.status))
     throw refusalOf({ ...order, token: "" }, answer);

@@ -5,10 +5,10 @@ import { parseJson } from "../json/parse.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import type { Log } from "../ports/observe.ts";
 import {
-  type Answer,
   callName,
   type ExchangeOptions,
   exchange,
+  type ForgeAnswer,
   type Request,
   refusalOf,
 } from "./exchange.ts";
@@ -31,7 +31,7 @@ export interface Caller {
   /** Reads one page; `total` is X-Total-Count, null when it is absent. @throws ForgeFailure */
   page<T extends z.ZodType>(path: string, row: T, query: Query): Promise<Page<z.output<T>>>;
   /** Writes once; the answer is handed over whatever its status below 500. @throws ForgeFailure */
-  send(order: Write): Promise<Answer>;
+  send(order: Write): Promise<ForgeAnswer>;
   /** Writes once and reads the answer. @throws ForgeFailure */
   sendFor<T extends z.ZodType>(order: Write, schema: T): Promise<z.output<T>>;
 }
@@ -106,7 +106,7 @@ export function createCalls(options: {
     }, wait);
     timer.unref();
   };
-  const once = async (request: Request, priority: number): Promise<Answer> => {
+  const once = async (request: Request, priority: number): Promise<ForgeAnswer> => {
     assertOpen(request);
     if (queue.size >= WAITING_MAX)
       throw new ForgeFailure("unavailable", `${callName(request)}: too many calls wait already`);
@@ -123,7 +123,7 @@ export function createCalls(options: {
       { priority },
     );
   };
-  const read = async (request: Request, priority: number): Promise<Answer> => {
+  const read = async (request: Request, priority: number): Promise<ForgeAnswer> => {
     const answer = await pRetry(() => once(request, priority), {
       retries: RETRIES,
       minTimeout: 200,
@@ -143,7 +143,7 @@ function mayRetry(error: Error, now: number): boolean {
   return error.kind === "unavailable";
 }
 
-type Exchanger = (request: Request, priority: number) => Promise<Answer>;
+type Exchanger = (request: Request, priority: number) => Promise<ForgeAnswer>;
 
 function callerOf(by: {
   readonly once: Exchanger;
@@ -211,7 +211,7 @@ export function tooLong(path: string, pagesMax = PAGES_MAX): ForgeFailure {
   return new ForgeFailure("malformed", `GET ${path}: the list has more than ${pagesMax} pages`);
 }
 
-function parse<T extends z.ZodType>(schema: T, request: Request, answer: Answer): z.output<T> {
+function parse<T extends z.ZodType>(schema: T, request: Request, answer: ForgeAnswer): z.output<T> {
   const name = callName(request);
   const details = { status: answer.status };
   let value: unknown;

@@ -13,7 +13,7 @@ export interface Request {
 }
 
 /** An answer, whatever its status below 500; 429 and 3xx are failures already. */
-export interface Answer {
+export interface ForgeAnswer {
   readonly status: number;
   readonly text: string;
   readonly headers: Headers;
@@ -41,7 +41,7 @@ const RETRY_AFTER_MS_MAX = 3_600_000;
  * renamed repository answers 301, and a POST would become a GET), so the token stays with its
  * origin. @throws ForgeFailure `unavailable`, `rate_limited`, `refused` (redirect), `malformed` (too large).
  */
-export async function exchange(options: ExchangeOptions, request: Request): Promise<Answer> {
+export async function exchange(options: ExchangeOptions, request: Request): Promise<ForgeAnswer> {
   const name = callName(request);
   const response = await send(options, request, name);
   noteClock(options, response.headers);
@@ -67,14 +67,14 @@ export async function exchange(options: ExchangeOptions, request: Request): Prom
 }
 
 /** The failure that a 4xx answer is. */
-export function refusalOf(request: Request, answer: Answer): ForgeFailure {
+export function refusalOf(request: Request, answer: ForgeAnswer): ForgeFailure {
   const kinds = { 401: "auth", 403: "forbidden", 404: "not_found" } as const;
   const kind = kinds[answer.status as keyof typeof kinds] ?? "refused";
   return new ForgeFailure(kind, `${callName(request)}: ${said(answer)}`, { status: answer.status });
 }
 
 /** The forge's own words about an answer, at most 300 characters. */
-export function messageOf(answer: Answer): string {
+export function messageOf(answer: ForgeAnswer): string {
   try {
     return (RefusalRow.parse(parseJson(answer.text)).message ?? "").slice(
       0,
@@ -140,7 +140,7 @@ function unavailable(name: string, error: unknown): ForgeFailure {
   });
 }
 
-function said(answer: Answer): string {
+function said(answer: ForgeAnswer): string {
   const message = messageOf(answer);
   return message === "" ? `status ${answer.status}` : `status ${answer.status}, ${message}`;
 }

@@ -21,8 +21,8 @@ export interface TokenAccount extends Account {
 
 /** A repository as one account sees it; null where the forge does not say. */
 export interface RepositoryFacts {
-  readonly mayAdminister: boolean;
-  readonly mayPush: boolean;
+  readonly mayAdminister: boolean | null;
+  readonly mayPush: boolean | null;
   readonly isArchived: boolean;
   readonly hasIssues: boolean | null;
   readonly hasPulls: boolean | null;
@@ -106,6 +106,8 @@ export function inspectForge(options: InspectOptions): (token: string) => ForgeI
 
 function inspector(calls: Calls, token: string): ForgeInspector {
   const caller = calls(() => token, PRIORITY.read);
+  const hooksAt = async (path: string): Promise<HookFacts[]> =>
+    (await caller.list(path, HookRow, {}, HOOK_PAGES_MAX)).map(hookOf);
   return {
     version: async () => (await caller.get("/version", VersionRow)).version,
     account: async () => {
@@ -133,15 +135,17 @@ function inspector(calls: Calls, token: string): ForgeInspector {
         rule: row.effective_branch_protection_name,
       };
     },
-    hooks: async (repo) => (await caller.list(repoPath(repo, "hooks"), HookRow)).map(hookOf),
-    ownerHooks: async (owner) =>
-      (await caller.list(`/orgs/${encodeURIComponent(owner)}/hooks`, HookRow)).map(hookOf),
+    hooks: async (repo) => await hooksAt(repoPath(repo, "hooks")),
+    ownerHooks: async (owner) => await hooksAt(`/orgs/${encodeURIComponent(owner)}/hooks`),
     protections: async (repo) =>
       (await caller.get(repoPath(repo, "branch_protections"), rowsOf(ProtectionRow))).map(
         protectionOf,
       ),
   };
 }
+
+/** Nobody has 500 hooks; a forge whose list does not end must not keep anybody waiting. */
+const HOOK_PAGES_MAX = 10;
 
 const SAYS_NOTHING: readonly ForgeFailureKind[] = [
   "forbidden",
@@ -152,8 +156,8 @@ const SAYS_NOTHING: readonly ForgeFailureKind[] = [
 
 function repositoryOf(row: (typeof InspectedRepoRow)["_output"]): RepositoryFacts {
   return {
-    mayAdminister: row.permissions?.admin === true,
-    mayPush: row.permissions?.push === true,
+    mayAdminister: row.permissions?.admin ?? null,
+    mayPush: row.permissions?.push ?? null,
     isArchived: row.archived === true,
     hasIssues: row.has_issues,
     hasPulls: row.has_pull_requests,

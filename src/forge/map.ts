@@ -124,13 +124,13 @@ export function checksOf(rows: readonly StatusRow[]): readonly Check[] {
 }
 
 /** What a pull request object says by itself. */
-export type PullFacts = Omit<Pull, "reviews" | "checks" | "changedPaths">;
+export type BarePull = Omit<Pull, "reviews" | "checks" | "changedPaths">;
 
 /**
  * Forgejo: services/convert/pull.go: head.ref is `refs/pull/N/head` once the branch is gone, and
  * head.label keeps its name. There is no draft flag on old servers; then the title says it.
  */
-export function pullFactsOf(row: PullRow): PullFacts {
+export function barePullOf(row: PullRow): BarePull {
   return {
     number: row.number,
     title: row.title,

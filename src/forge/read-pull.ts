@@ -1,6 +1,6 @@
 import type { Pull, Review } from "../domain/snapshot.ts";
 import type { Caller } from "./calls.ts";
-import { checksOf, lineCommentOf, pullFactsOf, reviewOf } from "./map.ts";
+import { barePullOf, checksOf, lineCommentOf, reviewOf } from "./map.ts";
 import { repoPath } from "./paths.ts";
 import { FileRow, LineCommentRow, PullRow, ReviewRow, rowsOf, StatusRow } from "./schema.ts";
 
@@ -16,7 +16,7 @@ export async function readPull(
   row: PullRow,
   previous: Pull | null,
 ): Promise<Pull> {
-  const facts = pullFactsOf(row);
+  const facts = barePullOf(row);
   const known = previous?.number === row.number ? previous : null;
   const isSameCode = known?.headSha === facts.headSha && known.baseSha === facts.baseSha;
   const isSettled =

@@ -17,10 +17,8 @@ export type ModelAnswer =
 const ANSWER_BYTES_MAX = 1_048_576;
 const WORDS_MAX = 200;
 /** The list of models, or one of them: whatever else answers 200 is no model's server. */
-const ModelsRow = z.union([
-  z.object({ data: z.array(z.unknown()) }),
-  z.object({ id: z.string(), type: z.literal("model") }),
-]);
+const ModelsRow = z.object({ data: z.array(z.unknown()) });
+const ModelRow = z.object({ id: z.string(), type: z.literal("model") });
 const ErrorRow = z.object({ error: z.object({ message: z.string() }) });
 
 /**
@@ -47,13 +45,13 @@ export async function askModel(options: {
       redirect: "manual",
       signal: AbortSignal.timeout(timeoutMs),
     });
-    return await read(response);
+    return await read(response, model === null ? ModelsRow : ModelRow);
   } catch (error) {
     return { kind: "unreachable", words: wordsOf(error) };
   }
 }
 
-async function read(response: Response): Promise<ModelAnswer> {
+async function read(response: Response, wanted: z.ZodType): Promise<ModelAnswer> {
   const { status } = response;
   if (status >= 300 && status < 400) {
     await response.body?.cancel();
@@ -62,7 +60,7 @@ async function read(response: Response): Promise<ModelAnswer> {
   }
   const body = jsonOf(await textOf(response));
   const words = messageOf(body);
-  if (status >= 200 && status < 300 && ModelsRow.safeParse(body).success) {
+  if (status >= 200 && status < 300 && wanted.safeParse(body).success) {
     return { kind: "accepted" };
   }
   if (status === 401) return { kind: "refused", words };

@@ -5,7 +5,7 @@ import type { Log } from "../ports/observe.ts";
 import { createCache } from "./cache.ts";
 import { changeBetween } from "./change.ts";
 import { createCloneUses } from "./clone-uses.ts";
-import { cloneRoot, inspect, keep } from "./inspect.ts";
+import { cloneRoot, inspect } from "./inspect.ts";
 import { lockfileDigest } from "./lockfile-digest.ts";
 import { checkBranch, clonePath, repoParts } from "./names.ts";
 import type { Place } from "./place.ts";
@@ -65,7 +65,6 @@ export function createGit(options: GitOptions): Git {
     prepare: (order) => prepare(place, order),
     push: (order) => push(place, order),
     inspect: (item, agent, base) => inspect(place, { item, agent }, base),
-    keep: (item, agent, run) => keep(place, { item, agent }, run),
     readBase: (repo, branch, path, bytes) => readBase(place, { repo, branch, path }, bytes),
     remoteHead: async (repo, branch) =>
       await branchSha(git, await cache.refresh(repo), checkBranch(branch)),

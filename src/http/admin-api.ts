@@ -1,7 +1,10 @@
 import { type Context, Hono } from "hono";
 import { z } from "zod";
 import type { ItemRef } from "../domain/snapshot.ts";
-import { type Page, type PauseScope, type SessionRow, StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { Page } from "../ports/store/page.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
+import type { PauseScope } from "../ports/store/work.ts";
 import type { AdminOptions } from "./admin-options.ts";
 import { addControls } from "./control-api.ts";
 import { heldRow } from "./held-row.ts";

@@ -2,7 +2,10 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import type { DeliveryCounts } from "../intake/count-deliveries.ts";
 import type { Gates } from "../ports/gates.ts";
 import type { Audit, Log } from "../ports/observe.ts";
-import type { PauseScope, RunView, SessionRow, Store } from "../ports/store.ts";
+import type { RunView } from "../ports/store/runs.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
+import type { PauseScope } from "../ports/store/work.ts";
+import type { Store } from "../ports/store.ts";
 import type { AdminAccess } from "./admin-access.ts";
 
 /** What the admin API reads of the store; it writes nothing there itself. */

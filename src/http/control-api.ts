@@ -1,6 +1,6 @@
 import type { Context, Hono } from "hono";
 import { z } from "zod";
-import type { RunView } from "../ports/store.ts";
+import type { RunView } from "../ports/store/runs.ts";
 import type { AdminOptions } from "./admin-options.ts";
 import { createTextReader, readJsonBody } from "./json-body.ts";
 import { readRef, resolve } from "./references.ts";

@@ -1,6 +1,6 @@
 import { gateSentence } from "../domain/gate.ts";
 import type { Gates } from "../ports/gates.ts";
-import type { ItemRow } from "../ports/store.ts";
+import type { ItemRow } from "../ports/store/items.ts";
 import { time } from "./wire.ts";
 
 /** The operator's line of an item; if its order waits behind a closed gate, with what that waits for and until when. */

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { html, raw } from "hono/html";
-import type { ItemRow, RunView } from "../ports/store.ts";
+import type { ItemRow } from "../ports/store/items.ts";
+import type { RunView } from "../ports/store/runs.ts";
 import type { ServiceStatus } from "./read-status.ts";
 import { time } from "./wire.ts";
 

@@ -1,4 +1,4 @@
-import type { PauseScope } from "../ports/store.ts";
+import type { PauseScope } from "../ports/store/work.ts";
 import type { AdminOptions } from "./admin-options.ts";
 import { gatesOut } from "./held-row.ts";
 

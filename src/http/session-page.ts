@@ -1,4 +1,6 @@
-import { type Page, type SessionRow, StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { Page } from "../ports/store/page.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import type { ListQuery } from "./list-query.ts";
 
 /**

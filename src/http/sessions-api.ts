@@ -1,5 +1,5 @@
 import type { Hono } from "hono";
-import type { SessionRow } from "../ports/store.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import { sessionKey } from "../sessions/key.ts";
 import type { AdminOptions } from "./admin-options.ts";
 import { agentName, readRef, resolve } from "./references.ts";

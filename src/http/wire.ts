@@ -1,13 +1,10 @@
 import type { RunRecord } from "../domain/ledger.ts";
 import type { TokenUsage } from "../ports/gateway.ts";
-import type {
-  Conversation,
-  DeliveryRecord,
-  ItemRow,
-  RunView,
-  SessionRow,
-  Spent,
-} from "../ports/store.ts";
+import type { Conversation } from "../ports/store/conversations.ts";
+import type { DeliveryRecord } from "../ports/store/deliveries.ts";
+import type { ItemRow } from "../ports/store/items.ts";
+import type { RunView, Spent } from "../ports/store/runs.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 
 /** A moment as the API writes it: ISO 8601 in UTC; null stays null. */
 export function time(epochMs: number | null): string | null {

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { parseJson } from "../json/parse.ts";
 import type { Audit, Log, Metrics } from "../ports/observe.ts";
-import type { DeliveryRecord, DeliveryStore, Mark } from "../ports/store.ts";
+import type { DeliveryRecord, DeliveryStore } from "../ports/store/deliveries.ts";
+import type { Mark } from "../ports/store/marks.ts";
 import { createBodyReader } from "./body-reader.ts";
 import {
   type FamilyHeaders,

@@ -1,4 +1,4 @@
-import type { Mark } from "../ports/store.ts";
+import type { Mark } from "../ports/store/marks.ts";
 import type { Reading } from "./payload.ts";
 
 /** What the configuration says about whom a delivery may concern. */

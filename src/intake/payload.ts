@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { MarkTarget } from "../ports/store.ts";
+import type { MarkTarget } from "../ports/store/marks.ts";
 
 /** The few things a delivery is read for; everything else is asked of the forge. */
 export interface Hint {

@@ -1,7 +1,7 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Config } from "../config/config.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import type { Log } from "../ports/observe.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 import type { Administrators } from "../work/administrators.ts";
 
 const BETWEEN_MS = 1_000;
@@ -21,7 +21,7 @@ export async function askAdministrators(
   const named = config.repositories.filter(({ pattern }) => !pattern.endsWith("/*"));
   for (const [index, { pattern }] of named.entries()) {
     // Its calls must not stand in the way of work.
-    if (index > 0) await pauseFor(BETWEEN_MS, parts.signal);
+    if (index > 0) await waitAtMost(BETWEEN_MS, parts.signal);
     if (parts.signal.aborted) return;
     try {
       await parts.administrators.of(pattern);
@@ -34,10 +34,4 @@ export async function askAdministrators(
       return;
     }
   }
-}
-
-async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  await wait(ms, undefined, { signal }).catch((error: unknown) => {
-    if (!signal.aborted) throw error;
-  });
 }

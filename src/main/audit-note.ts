@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { formatHead, parseHead } from "../observe/audit-chain.ts";
 import type { HeadNote } from "../observe/note-head.ts";
 import { type AuditReport, verifyAudit } from "../observe/verify-audit.ts";
-import type { MetaStore } from "../ports/store.ts";
+import type { MetaStore } from "../ports/store/meta.ts";
 import { readMeta } from "../store/read-meta.ts";
 
 const AUDIT_FILE = "audit.jsonl";

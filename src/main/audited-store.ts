@@ -1,6 +1,8 @@
 import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
 import type { Audit } from "../ports/observe.ts";
-import type { EffectStore, RunStore, Store } from "../ports/store.ts";
+import type { EffectStore } from "../ports/store/effects.ts";
+import type { RunStore } from "../ports/store/runs.ts";
+import type { Store } from "../ports/store.ts";
 
 /** Ids that are remembered, of runs and of intents; a run has a handful of intents. */
 const KEPT_MAX = 10_000;

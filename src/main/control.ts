@@ -3,7 +3,8 @@ import type { Hold } from "../domain/hold.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { AdminOptions } from "../http/admin-options.ts";
 import type { Log } from "../ports/observe.ts";
-import type { RunView, Store } from "../ports/store.ts";
+import type { RunView } from "../ports/store/runs.ts";
+import type { Store } from "../ports/store.ts";
 
 /** An operator's call waits so long for what it stops; it is stopped all the same. */
 const PATIENCE_MS = 10_000;

@@ -1,5 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Log } from "../ports/observe.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 import type { WorkDependencies } from "../work/dependencies.ts";
 import { type SweepState, sweep } from "../work/sweep.ts";
 
@@ -26,11 +27,7 @@ export async function sweepForEver(options: {
       onState("failed");
       deps.log.error("the sweep broke", { reason: String(error) });
     }
-    try {
-      await wait(everyMs, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+    await waitAtMost(everyMs, signal);
   }
 }
 

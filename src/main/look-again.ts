@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import type { Config } from "../config/config.ts";
 import { digestOf } from "../domain/seen.ts";
-import type { ItemRow, Page, Store } from "../ports/store.ts";
+import type { ItemRow } from "../ports/store/items.ts";
+import type { Page } from "../ports/store/page.ts";
+import type { Store } from "../ports/store.ts";
 
 const ITEMS_PAGE = 200;
 

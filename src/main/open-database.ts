@@ -1,7 +1,9 @@
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import type { GateTable } from "../ports/gates.ts";
-import { type MetaStore, type Store, StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { MetaStore } from "../ports/store/meta.ts";
+import type { Store } from "../ports/store.ts";
 import type { TranscriptStore } from "../ports/transcripts.ts";
 import { openPostgresStore } from "../store/open-postgres-store.ts";
 import { openStore } from "../store/open-store.ts";
@@ -31,7 +33,8 @@ export interface OpenDatabase {
 
 /**
  * Opens what the configuration names: the SQLite database of the state directory, or PostgreSQL
- * beside it. `now` is this process's clock, epoch ms. Throws StoreFailure with a message for people.
+ * beside it, whose clock both count by then. `now` is this process's clock, epoch ms. Throws
+ * StoreFailure with a message for people.
  */
 export async function openDatabase(
   config: Pick<Config, "stateDir" | "database">,
@@ -40,7 +43,9 @@ export async function openDatabase(
     readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void;
   },
 ): Promise<OpenDatabase> {
-  const local = await openStore({ path: localDatabase(config.stateDir), ...given });
+  let now = given.now;
+  const path = localDatabase(config.stateDir);
+  const local = await openStore({ path, now: () => now(), warn: given.warn });
   try {
     const owner = await ownerOf(local);
     const own = local.meta;
@@ -56,6 +61,9 @@ export async function openDatabase(
       warn: given.warn,
       chance: Math.random,
     });
+    // The times of gates are the database's, also of those that stand here: by the clock of a host that
+    // is slow one that is due would be refused again and again to whoever comes to try it.
+    now = store.now;
     return {
       ...{ store, own, ownGates: local.gates, owner, shared: transcripts },
       async close() {

@@ -3,7 +3,9 @@ import { open, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import type { Log } from "../ports/observe.ts";
-import type { PauseScope, Store } from "../ports/store.ts";
+import type { PauseScope } from "../ports/store/work.ts";
+import type { Store } from "../ports/store.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 
 const LOOK_EVERY_MS = 500;
 const RECORD_MS_MAX = 2000;
@@ -104,10 +106,6 @@ export async function watchPauseFile(
         failed(error);
       }
     }
-    try {
-      await wait(LOOK_EVERY_MS, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+    await waitAtMost(LOOK_EVERY_MS, signal);
   }
 }

@@ -2,7 +2,7 @@ import { everyTool } from "../agent/tool-list.ts";
 import type { Config } from "../config/config.ts";
 import { digestOf } from "../domain/seen.ts";
 import { BUILT_SKILLS, PROFILES, type Skill, sessionTools } from "../domain/skill.ts";
-import type { Prefix } from "../ports/store.ts";
+import type { Prefix } from "../ports/store/prefixes.ts";
 
 /** A digest of all tools that sessions of an agent with these skills know. */
 export function toolsDigest(skills: readonly Skill[]): string {

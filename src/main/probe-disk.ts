@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { rm, statfs, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { ProbeAnswer } from "../ports/gates.ts";
-import { isOfFullDisk, type MetaStore } from "../ports/store.ts";
+import { isOfFullDisk } from "../ports/store/failure.ts";
+import type { MetaStore } from "../ports/store/meta.ts";
 
 /** Less room than this counts as a full disk: a clone and a transcript need some. */
 const DISK_BYTES_MIN = 32 * 1024 * 1024;

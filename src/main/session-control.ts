@@ -3,7 +3,8 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import { removeTree } from "../git/remove-tree.ts";
 import type { SessionsControl } from "../http/admin-options.ts";
 import type { Agent } from "../ports/agent.ts";
-import type { SessionDrop, Store } from "../ports/store.ts";
+import type { SessionDrop } from "../ports/store/conversations.ts";
+import type { Store } from "../ports/store.ts";
 import type { TranscriptStore } from "../ports/transcripts.ts";
 import { sessionKey } from "../sessions/key.ts";
 import { dropAllForIssue, dropSession, type SessionStore } from "../sessions/store.ts";
@@ -14,7 +15,7 @@ export interface SessionParts {
   readonly store: Store;
   readonly sessions: SessionStore;
   /** Null: each conversation is kept in the state directory only. */
-  readonly shared: Pick<TranscriptStore, "dropSession"> | null;
+  readonly shared: Pick<TranscriptStore, "dropConversations"> | null;
   /** Directory of one session. */
   readonly home: (item: ItemRef, agent: string) => string;
   readonly agent: Pick<Agent, "readTranscript">;
@@ -34,7 +35,7 @@ export function createSessionControl(parts: SessionParts): SessionsControl & {
       .map(({ key }) => key);
     await store.conversations.ending(keys, why);
     // Before the rows: if it fails, they still say what is left to be dropped.
-    for (const key of keys) await shared?.dropSession(key);
+    for (const key of keys) await shared?.dropConversations(key);
     const dropped = await dropAllForIssue(sessions, item.repo, item.number);
     await removeTree(join(parts.stateDir, "claude", item.repo, `${item.number}`));
     return dropped;
@@ -52,7 +53,7 @@ export function createSessionControl(parts: SessionParts): SessionsControl & {
       if ((await store.work.runningAgent(item)) === agent) return "running";
       const key = sessionKey(agent, item.repo, item.number);
       await store.conversations.ending([key], "reset");
-      await shared?.dropSession(key);
+      await shared?.dropConversations(key);
       const existed = await dropSession(sessions, key);
       await removeTree(parts.home(item, agent));
       return existed;

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config/config.ts";
 import type { ConfigNotice } from "../config/problem.ts";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 import { readPrefixes } from "../store/read-prefixes.ts";
 import { prefixNotices } from "./prefixes.ts";
 

@@ -123,7 +123,6 @@ export type MergeAnswer =
 export interface ForgeActor {
   readonly login: string;
   comment(repo: string, number: number, body: string): Promise<{ readonly id: number }>;
-  editComment(repo: string, comment: number, body: string): Promise<void>;
   react(target: ReactionTarget, content: "eyes" | "confused"): Promise<void>;
   /** A duplicate (409) is the existing pull request, not a failure. */
   openPull(repo: string, pull: NewPull): Promise<OpenPullAnswer>;

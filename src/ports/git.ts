@@ -75,8 +75,6 @@ export interface Git {
   push(order: PushOrder): Promise<PushAnswer>;
   /** What stands in the clone: its HEAD and whether the base already contains it. */
   inspect(item: ItemRef, agent: string, base: string): Promise<CloneState>;
-  /** Keeps the clone's commits under refs/claude-hooks/<run> in the cache. */
-  keep(item: ItemRef, agent: string, run: string): Promise<string | null>;
   /** Text of a file at a commit or branch of the remote, or null when it is not there; at most `bytes`. */
   readBase(repo: string, branch: string, path: string, bytes: number): Promise<string | null>;
   /** The sha a branch has on the remote now, or null when it does not exist. */

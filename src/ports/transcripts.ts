@@ -72,8 +72,8 @@ export interface TranscriptStore {
   /** Deletes one conversation; true when there was one. Its session may be written to as before. */
   drop(key: TranscriptKey): Promise<boolean>;
   /** Deletes all of a session and its holder, who may no longer append; resolves with how many conversations there were. With `before` (epoch ms) only if nobody has taken it since; else null, and nothing is deleted. */
-  dropSession(session: string): Promise<number>;
-  dropSession(session: string, before: number): Promise<number | null>;
+  dropConversations(session: string): Promise<number>;
+  dropConversations(session: string, before: number): Promise<number | null>;
   /** Up to `limit` keys of sessions that nobody has taken since `before` (epoch ms), the oldest first. */
   unused(before: number, limit: number): Promise<readonly string[]>;
   close(): Promise<void>;

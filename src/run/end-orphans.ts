@@ -2,7 +2,8 @@ import { outcomeOnRecord } from "../domain/outcome-on-record.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { Processes, ProcessIdentity } from "../ports/jail.ts";
 import type { Log } from "../ports/observe.ts";
-import type { RunView, Store } from "../ports/store.ts";
+import type { RunView } from "../ports/store/runs.ts";
+import type { Store } from "../ports/store.ts";
 import { sessionKey } from "../sessions/key.ts";
 
 /** A process that hangs in the kernel: nobody may touch its clone while it does. */

@@ -2,7 +2,7 @@ import type { Park, RunRecord } from "../domain/ledger.ts";
 import { PROFILES, SKILL_TOOLS, sessionTools } from "../domain/skill.ts";
 import type { AgentReport } from "../ports/agent.ts";
 import type { EgressDoor, GatewayDoor } from "../ports/gateway.ts";
-import type { SessionRow } from "../ports/store.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import { isResumed } from "../sessions/plan.ts";
 import { type ConversationEnd, converse, nudgePrompt } from "./conversation.ts";
 import type { RunDependencies } from "./dependencies.ts";

@@ -29,7 +29,7 @@ export interface RunPrompt {
   readonly tainted: boolean;
 }
 
-interface Frame {
+interface PromptFrame {
   readonly order: RunOrder;
   readonly run: string;
   readonly plan: Plan;
@@ -40,7 +40,7 @@ interface Frame {
 }
 
 /** Gathers what a run is told: skill, what is new to its session, guide and diff. Throws GitFailure. */
-export async function composeForRun(deps: RunDependencies, frame: Frame): Promise<RunPrompt> {
+export async function composeForRun(deps: RunDependencies, frame: PromptFrame): Promise<RunPrompt> {
   const { order, plan, snapshot, settings, prepared } = frame;
   const last = isResumed(plan) ? lastOf(plan) : null;
   const before = last === null ? null : await deps.store.runs.seen(last.id);
@@ -74,7 +74,9 @@ export async function composeForRun(deps: RunDependencies, frame: Frame): Promis
 }
 
 /** Whose session it is and whose words it may be shown. */
-export function readerOf(frame: Pick<Frame, "order" | "snapshot" | "ledger" | "settings">): Reader {
+export function readerOf(
+  frame: Pick<PromptFrame, "order" | "snapshot" | "ledger" | "settings">,
+): Reader {
   const { order, ledger, settings } = frame;
   const agent = settings.policy.agents.find(({ name }) => name === order.agent);
   return {
@@ -85,7 +87,7 @@ export function readerOf(frame: Pick<Frame, "order" | "snapshot" | "ledger" | "s
 }
 
 /** Only what an issue or pull request says itself is shown whoever wrote it. */
-function isOutsiders(part: DeltaPart, frame: Frame): boolean {
+function isOutsiders(part: DeltaPart, frame: PromptFrame): boolean {
   const { author, pull } = frame.snapshot;
   if (part.kind === "issue") return !isTrusted(part.by, frame);
   if (part.kind === "pull") return !isTrusted(part.pull.author, frame);
@@ -96,7 +98,7 @@ function isOutsiders(part: DeltaPart, frame: Frame): boolean {
 
 function isTrusted(
   author: Account,
-  { snapshot, settings }: Pick<Frame, "snapshot" | "settings">,
+  { snapshot, settings }: Pick<PromptFrame, "snapshot" | "settings">,
 ): boolean {
   const { policy } = settings;
   return agentOf(author, { snapshot, policy }) !== undefined || isInsider(author, snapshot, policy);
@@ -116,7 +118,7 @@ export async function promptText(
 
 async function guideOf(
   deps: RunDependencies,
-  { settings }: Pick<Frame, "settings">,
+  { settings }: Pick<PromptFrame, "settings">,
 ): Promise<string | null> {
   const { repo, base } = settings.policy.repository;
   for (const path of GUIDES) {
@@ -139,7 +141,7 @@ async function commitsOf(
 /** Reviews and merges see the whole change once, then what moved since the head their session knew. */
 async function diffOf(
   deps: RunDependencies,
-  { order, plan, snapshot }: Pick<Frame, "order" | "plan" | "snapshot">,
+  { order, plan, snapshot }: Pick<PromptFrame, "order" | "plan" | "snapshot">,
 ): Promise<PromptInput["diff"]> {
   const { pull } = snapshot;
   if (pull === null || order.headSha === null) return null;
@@ -157,7 +159,7 @@ function lastOf(plan: Plan): RunRecord | null {
 }
 
 /** Told when the last run of the conversation, or of the one before it, did not come to its end. */
-function findingFor(frame: Frame, goesOn: boolean): string | null {
+function findingFor(frame: PromptFrame, goesOn: boolean): string | null {
   const { plan } = frame;
   if (plan.kind === "continue") return findingOf(frame, goesOn);
   if (plan.kind !== "start" || plan.unfinished === null) return null;
@@ -165,7 +167,7 @@ function findingFor(frame: Frame, goesOn: boolean): string | null {
 }
 
 /** The true state of what the last run did: from the ledger, never from what it said. */
-function findingOf({ plan, ledger, order }: Frame, goesOn: boolean): string {
+function findingOf({ plan, ledger, order }: PromptFrame, goesOn: boolean): string {
   const last = lastOf(plan);
   if (last === null) return "Nothing is known of it; look at the state of the clone first.";
   const newest = ledger.runs.findLast(({ session }) => session === last.session) ?? last;

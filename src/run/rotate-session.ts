@@ -1,7 +1,8 @@
 import type { RunRecord } from "../domain/ledger.ts";
 import { isFulfilled } from "../domain/texts.ts";
 import type { AgentEnd, AgentReport } from "../ports/agent.ts";
-import type { SessionRow, SessionStart } from "../ports/store.ts";
+import type { SessionStart } from "../ports/store/conversations.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import { parseHandOver } from "../sessions/hand-over.ts";
 import type { StartPlan } from "../sessions/plan.ts";
 import type { RunDependencies } from "./dependencies.ts";

@@ -1,23 +1,15 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Outcome } from "../domain/ledger.ts";
-import { mayGoOn } from "../domain/may-go-on.ts";
-import { ForgeFailure } from "../ports/forge.ts";
-import type { RunClaim } from "../ports/store.ts";
+import type { Policy } from "../domain/policy.ts";
+import type { RunClaim } from "../ports/store/claims.ts";
+import type { PauseScope } from "../ports/store/work.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
+import { lookWhenMarked } from "./look-when-marked.ts";
+import { createRunLease } from "./run-lease.ts";
+import { createSafePoint } from "./safe-point.ts";
 
 const BEAT_MS = 500;
-/** A closed issue must end its run within 5 s, the end of the process included. */
-const LOOK_EVERY_MS = 2000;
-const LEASE_MS = 30_000;
-/** A renewal is a write to the disk for each run: the looks in between only read. */
-const RENEW_EVERY_MS = 5000;
-/**
- * A lease that could not be renewed counts as lost so long before its end: by then the process must
- * be gone, and no act may be under way, whatever the clocks of others say.
- */
-const LEASE_SPARE_MS = 7000;
-/** So long a run that is to stop for the service's sake may take to come to a safe point. */
-const SAFE_POINT_MS = 1000;
+const MINUTE_MS = 60_000;
 
 /** Why a run was stopped from outside. */
 export interface Stop {
@@ -51,74 +43,53 @@ export function watchRun(
   deps: RunDependencies,
   frame: { settings: RepositorySettings; ending: AbortSignal },
 ): RunWatch {
-  const { limits } = frame.settings.policy;
+  const { policy } = frame.settings;
   const controller = new AbortController();
   const ended = new AbortController();
   const startedAt = deps.now();
+  const lease = createRunLease(claim, deps.store.work);
   let heardAt: number | null = null;
   let stop: Stop | null = null;
   let isDone = false;
-  let seenMark = claim.mark;
-  let lookedAt = 0;
-  let isLooking = false;
-  let openCalls = 0;
-  let patience: ReturnType<typeof setTimeout> | undefined;
-  // The claim that gave the lease was made before; preparing has not begun.
-  let heldUntil = performance.now() + LEASE_MS;
-  let renewAt = 0;
-  const holdsLease = (): boolean => performance.now() < heldUntil - LEASE_SPARE_MS;
+  const cancel = (reason: string): void => halt({ outcome: "cancelled", reason });
+  const look = lookWhenMarked(claim, deps, { policy, isDone: () => isDone, objects: cancel });
   // By its own clock: a beat may wait for a database that somebody has locked, or that is away.
   const fileWatch = setInterval(() => {
-    haltForFile();
-    if (!holdsLease()) halt("cancelled", "the lease could not be renewed");
+    cancelForFile();
+    if (!lease.holds()) cancel("the lease could not be renewed");
   }, BEAT_MS);
-  haltForFile();
-  frame.ending.addEventListener("abort", soonForEnding, { once: true });
-  if (frame.ending.aborted) soonForEnding();
+  cancelForFile();
+  const safePoint = createSafePoint(frame.ending, cancel);
   const loop = watch();
 
   return {
     signal: controller.signal,
     stopped: () => stop,
-    holdsLease,
+    holdsLease: lease.holds,
     alive: () => {
       heardAt = deps.now();
     },
-    calling: (more) => {
-      openCalls = Math.max(0, openCalls + more);
-      if (openCalls === 0 && frame.ending.aborted) haltForEnding();
-    },
+    calling: safePoint.calling,
     effectDone: () => {
       isDone = true;
     },
     end: async () => {
       ended.abort();
       clearInterval(fileWatch);
-      clearTimeout(patience);
-      frame.ending.removeEventListener("abort", soonForEnding);
+      safePoint.end();
       await loop;
     },
   };
 
-  function halt(outcome: Stop["outcome"], reason: string): void {
+  function halt(why: Stop): void {
     if (stop !== null || ended.signal.aborted) return;
-    stop = { outcome, reason };
-    deps.log.info("stopping run", { outcome, reason });
+    stop = why;
+    deps.log.info("stopping run", { ...why });
     controller.abort();
   }
 
-  function haltForFile(): void {
-    if (deps.pausedByFile()) halt("cancelled", "paused");
-  }
-
-  /** At once between two tool calls; in the middle of one there is a moment to end it. */
-  function soonForEnding(): void {
-    if (openCalls === 0) haltForEnding();
-    else patience = setTimeout(haltForEnding, SAFE_POINT_MS);
-  }
-
-  function haltForEnding(): void {
-    halt("cancelled", String(frame.ending.reason));
+  function cancelForFile(): void {
+    if (deps.pausedByFile()) cancel("paused");
   }
 
   async function watch(): Promise<void> {
@@ -128,72 +99,46 @@ export function watchRun(
       } catch (error) {
         deps.log.warn("watching a run failed", { reason: String(error) });
       }
-      await pauseFor(BEAT_MS, ended.signal);
+      await waitAtMost(BEAT_MS, ended.signal);
     }
   }
 
   async function beat(): Promise<void> {
     const now = deps.now();
-    const asked = performance.now();
-    const renews = asked >= renewAt;
-    const { held: isOurs, mark } = renews
-      ? await deps.store.work.heartbeat(claim, LEASE_MS)
-      : await deps.store.work.leaseState(claim);
-    if (!isOurs) {
-      heldUntil = 0;
-      return halt("cancelled", "the lease was lost");
-    }
-    if (renews) {
-      heldUntil = asked + LEASE_MS;
-      renewAt = asked + RENEW_EVERY_MS;
-    }
-    if (now - startedAt > limits.runMinutes * 60_000) return halt("timed_out", "run_minutes");
-    if (heardAt !== null && now - heardAt > limits.stallMinutes * 60_000) {
-      return halt("stalled", "stall_minutes");
-    }
-    const paused = await isPaused();
-    if (paused) return halt("cancelled", "paused");
+    const mark = await lease.keep();
+    if (mark === null) return cancel("the lease was lost");
+    const late = overdue({ now, startedAt, heardAt }, policy.limits);
+    if (late !== null) return halt(late);
+    const paused = await deps.store.work.paused();
+    if (paused.some((scope) => covers(scope, claim))) return cancel("paused");
     const held = await deps.store.work.held(claim.item);
-    if (held !== null) return halt("cancelled", `${held.kind} by an operator`);
-    if (isLooking || mark === seenMark || now - lookedAt < LOOK_EVERY_MS) return;
-    lookedAt = now;
-    isLooking = true;
-    // Not waited for: a forge that takes its time must not cost the lease.
-    void look(mark).finally(() => {
-      isLooking = false;
-    });
-  }
-
-  /** Never rejects: an unknown state ends nothing, only an answer that shows it does. */
-  async function look(mark: number): Promise<void> {
-    try {
-      const snapshot = await deps.readSnapshot(claim.item);
-      seenMark = mark;
-      const { policy } = frame.settings;
-      const answer = mayGoOn(claim.order, { snapshot, policy, done: isDone });
-      if (!answer.ok) halt("cancelled", answer.reason);
-    } catch (error) {
-      const reason = error instanceof ForgeFailure ? error.message : String(error);
-      deps.log.warn("no snapshot for a living run", { ...claim.item, reason });
-    }
-  }
-
-  async function isPaused(): Promise<boolean> {
-    const scopes = await deps.store.work.paused();
-    return scopes.some(
-      (scope) =>
-        scope.kind === "all" ||
-        (scope.kind === "repo" && scope.repo === claim.item.repo) ||
-        (scope.kind === "agent" && scope.agent === claim.order.agent),
-    );
+    if (held !== null) return cancel(`${held.kind} by an operator`);
+    look(mark);
   }
 }
 
-/** Waits, or returns at once when the signal aborts. */
-async function pauseFor(ms: number, signal: AbortSignal): Promise<void> {
-  try {
-    await wait(ms, undefined, { signal });
-  } catch (error) {
-    if (!signal.aborted) throw error;
+/** Why a run has lasted, or been silent, for too long; null: it has not. Before its first sign of life it is not silent. */
+function overdue(
+  times: { readonly now: number; readonly startedAt: number; readonly heardAt: number | null },
+  limits: Pick<Policy["limits"], "runMinutes" | "stallMinutes">,
+): Stop | null {
+  const { now, startedAt, heardAt } = times;
+  if (now - startedAt > limits.runMinutes * MINUTE_MS) {
+    return { outcome: "timed_out", reason: "run_minutes" };
+  }
+  if (heardAt !== null && now - heardAt > limits.stallMinutes * MINUTE_MS) {
+    return { outcome: "stalled", reason: "stall_minutes" };
+  }
+  return null;
+}
+
+function covers(scope: PauseScope, { item, order }: RunClaim): boolean {
+  switch (scope.kind) {
+    case "all":
+      return true;
+    case "repo":
+      return scope.repo === item.repo;
+    case "agent":
+      return scope.agent === order.agent;
   }
 }

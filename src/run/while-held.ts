@@ -17,7 +17,6 @@ export function actorWhileHeld(actor: ForgeActor, holds: () => boolean): ForgeAc
     login: actor.login,
     reviews: async (...of) => await actor.reviews(...of),
     comment: async (...of) => await held(() => actor.comment(...of)),
-    editComment: async (...of) => await held(() => actor.editComment(...of)),
     react: async (...of) => await held(() => actor.react(...of)),
     openPull: async (...of) => await held(() => actor.openPull(...of)),
     submitReview: async (...of) => await held(() => actor.submitReview(...of)),

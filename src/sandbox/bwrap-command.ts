@@ -53,6 +53,8 @@ exec prlimit --core=0 --fsize=${FILE_BYTES_MAX} --nproc=${PROCESSES_MAX} -- "$@"
  * cores deliveries waited half a second and more for their answer (bench/intake.ts).
  */
 export const NICENESS = 10;
+/** 2 s: an agent that does not step back is better than one that does not start. */
+const AUTOGROUP_TRIES_MAX = 40;
 
 /** What a host without bubblewrap says; the shell below starts it, so no spawn fails. */
 export const NOT_INSTALLED = "claude-hooks: bubblewrap is not installed";
@@ -61,10 +63,17 @@ export const NOT_INSTALLED = "claude-hooks: bubblewrap is not installed";
  * Opens the filter for bubblewrap, which takes it as a descriptor only, and becomes bubblewrap: the
  * process stays the same. $0 is the filter, $@ bubblewrap and its arguments. Where the kernel groups
  * processes by session, niceness counts only within one: then the session as a whole steps back, too
- * (sched(7), "The autogroup feature").
+ * (sched(7), "The autogroup feature"). Of all who are not root one may do so in 100 ms (EAGAIN, Linux:
+ * kernel/sched/autogroup.c): of several agents that start at once the others try again.
  */
 const WITH_FILTER = `command -v "$1" >/dev/null || { echo "${NOT_INSTALLED}" >&2; exit 127; }
-[ ! -w /proc/self/autogroup ] || echo ${NICENESS} >/proc/self/autogroup
+if [ -w /proc/self/autogroup ]; then
+  tries=0
+  until echo ${NICENESS} 2>/dev/null >/proc/self/autogroup || [ "$tries" -ge ${AUTOGROUP_TRIES_MAX} ]; do
+    tries=$((tries + 1))
+    sleep 0.05
+  done
+fi
 exec nice -n ${NICENESS} "$@" 9<"$0"`;
 
 /** What bubblewrap is and where the jail keeps its own files. */
@@ -88,10 +97,10 @@ export function bwrapCommand(
   const { mounts, file } = mountProgram(program.file);
   return {
     // Its own session, and so no terminal of the service; made here, because bubblewrap's own one
-    // would begin at the old niceness.
-    file: "setsid",
+    // would begin at the old niceness. Until bubblewrap sees to it itself, setpriv has it die with us.
+    file: "setpriv",
     args: [
-      "/bin/sh",
+      ...["--pdeathsig", "KILL", "--", "setsid", "/bin/sh"],
       ...started(host),
       ...namespaces(),
       ...system(),

@@ -3,7 +3,9 @@ import { join } from "node:path";
 import { execa } from "execa";
 import type { Jail, JailCheck, JailSpec } from "../ports/jail.ts";
 import { NOT_INSTALLED } from "./bwrap-command.ts";
+import { missingPrograms } from "./missing-programs.ts";
 import { plainCommand } from "./plain-command.ts";
+import { searchPath } from "./search-path.ts";
 
 const NOTHING = { gatewaySocket: null, egressSocket: null, read: [], env: {} } as const;
 const PROBE_MS_MAX = 10_000;
@@ -38,8 +40,17 @@ const FINDINGS: Readonly<Record<number, { problem: string; remedy: string }>> = 
   },
 };
 
-/** Starts a real jailed command under `dir` and lets it look around; removes its traces. */
-export async function checkBwrap(jail: Pick<Jail, "command">, dir: string): Promise<JailCheck> {
+/**
+ * Starts a real jailed command under `dir` and lets it look around; removes its traces. What it needs
+ * besides bubblewrap is looked for in `path`, as a search path.
+ */
+export async function checkBwrap(
+  jail: Pick<Jail, "command">,
+  dir: string,
+  path = searchPath([]),
+): Promise<JailCheck> {
+  const missing = missingPrograms("bwrap", path);
+  if (missing !== null) return missing;
   await mkdir(dir, { recursive: true, mode: 0o700 });
   const place = await mkdtemp(join(dir, "check-"));
   try {
@@ -56,7 +67,9 @@ export async function checkBwrap(jail: Pick<Jail, "command">, dir: string): Prom
 }
 
 /** Without a sandbox only the tie to the life of the service is left to be proved. */
-export async function checkPlain(): Promise<JailCheck> {
+export async function checkPlain(path = searchPath([])): Promise<JailCheck> {
+  const missing = missingPrograms("none", path);
+  if (missing !== null) return missing;
   const command = plainCommand({ ...NOTHING, clone: "/", home: "/" }, "true", []);
   const result = await execa(command.file, [...command.args], {
     cwd: command.cwd,

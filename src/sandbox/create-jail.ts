@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { resolve } from "node:path";
+import { mkdirSync, statSync } from "node:fs";
 import type { Jail, JailSpec } from "../ports/jail.ts";
 import { bwrapCommand } from "./bwrap-command.ts";
 import { checkBwrap, checkPlain } from "./check-jail.ts";
@@ -19,17 +19,32 @@ export interface JailOptions {
 
 /** Builds the jail of this installation. Nothing is touched before its first use. */
 export function createJail({ mode, dir, bwrap = "bwrap" }: JailOptions): Jail {
-  const value = createHash("sha256").update(resolve(dir)).digest("hex").slice(0, 32);
-  const mark = `${MARK}=${value}`;
-  const marked = (spec: JailSpec): JailSpec => ({ ...spec, env: { ...spec.env, [MARK]: value } });
-  if (mode === "none") {
-    const command: Jail["command"] = (spec, file, args) => plainCommand(marked(spec), file, args);
-    return { mode, mark, command, check: checkPlain };
-  }
-  const jail: Omit<Jail, "check"> = {
-    mode,
-    mark,
-    command: (spec, file, args) => bwrapCommand({ bwrap, dir }, marked(spec), { file, args }),
+  let known: string | null = null;
+  const value = (): string => {
+    known ??= markOf(dir);
+    return known;
   };
-  return { ...jail, check: () => checkBwrap(jail, dir) };
+  const marked = (spec: JailSpec): JailSpec => ({ ...spec, env: { ...spec.env, [MARK]: value() } });
+  const command: Jail["command"] = (spec, file, args) =>
+    mode === "none"
+      ? plainCommand(marked(spec), file, args)
+      : bwrapCommand({ bwrap, dir }, marked(spec), { file, args });
+  return {
+    mode,
+    get mark() {
+      return `${MARK}=${value()}`;
+    },
+    command,
+    check: async () => await (mode === "none" ? checkPlain() : checkBwrap({ command }, dir)),
+  };
+}
+
+/**
+ * By the directory itself and not by its path: a service in a container, whose processes this host
+ * sees, too, may have another directory under the same path, and ours may be reached by several.
+ */
+function markOf(dir: string): string {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  const { dev, ino } = statSync(dir, { bigint: true });
+  return createHash("sha256").update(`${dev} ${ino}`).digest("hex").slice(0, 32);
 }

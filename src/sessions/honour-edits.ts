@@ -1,5 +1,5 @@
 import type { LogFields } from "../ports/observe.ts";
-import type { SeenLine, SessionLine, SessionLines, SessionRow } from "../ports/store.ts";
+import type { SeenLine, SessionLine, SessionLines, SessionRow } from "../ports/store/sessions.ts";
 import { digestLine, type FileLine, type FileSessions, formatLine } from "./mirror-format.ts";
 
 /** Sessions compared in one turn. */
@@ -9,7 +9,7 @@ const PAGE_ROWS = 500;
 const REPORTED_MAX = 1000;
 
 /** What the file says of one key: what is to be settled, and what a person should hear. */
-interface Verdict {
+interface EditVerdict {
   readonly seen: SeenLine | null;
   readonly report: Report | null;
 }
@@ -40,7 +40,7 @@ export async function honourEdits(options: {
   const unmatched = new Map(file.lines.map((line) => [line.key, line]));
   const damaged = damagedKeys(file);
   const reporter = limitReports(options.report);
-  const settle = async (verdicts: readonly Verdict[]): Promise<boolean> => {
+  const settle = async (verdicts: readonly EditVerdict[]): Promise<boolean> => {
     const seen = verdicts.flatMap((verdict) => verdict.seen ?? []);
     if (seen.length > 0 && !(await lines.settle(owner, seen))) return false;
     for (const { report } of verdicts) if (report !== null) reporter.say(report);
@@ -63,7 +63,7 @@ export async function honourEdits(options: {
 }
 
 /** A line that is not there. */
-function judgeMissing(entry: SessionLine, damaged: (key: string) => boolean): Verdict {
+function judgeMissing(entry: SessionLine, damaged: (key: string) => boolean): EditVerdict {
   const { key, session, written, writing } = entry;
   if (damaged(key)) return { seen: null, report: null };
   const stoodThere = written !== null && writing !== "";
@@ -74,7 +74,7 @@ function judgeMissing(entry: SessionLine, damaged: (key: string) => boolean): Ve
   };
 }
 
-function judgeLine(entry: SessionLine, line: FileLine, now: number): Verdict {
+function judgeLine(entry: SessionLine, line: FileLine, now: number): EditVerdict {
   const { key, session, written, writing } = entry;
   const edited = fillIn(line, session, now);
   const digest = digestLine(formatLine(edited));
@@ -99,7 +99,7 @@ function judgeLine(entry: SessionLine, line: FileLine, now: number): Verdict {
   };
 }
 
-function add(session: SessionRow): Verdict {
+function add(session: SessionRow): EditVerdict {
   const written = digestLine(formatLine(session));
   return {
     seen: { key: session.key, written, change: { kind: "put", session } },
@@ -110,7 +110,7 @@ function add(session: SessionRow): Verdict {
 }
 
 /** The session as it is, and what stands in the file now. */
-function observed({ key, written, writing }: SessionLine, digest: string | null): Verdict {
+function observed({ key, written, writing }: SessionLine, digest: string | null): EditVerdict {
   const isKnown = written === digest && writing === null;
   return {
     seen: isKnown ? null : { key, written: digest, change: { kind: "none" } },

@@ -1,6 +1,6 @@
 import { JsonFailure, parseJson } from "../json/parse.ts";
 import type { Log } from "../ports/observe.ts";
-import type { SessionTable } from "../ports/store.ts";
+import type { SessionTable } from "../ports/store/sessions.ts";
 import { honourEdits } from "./honour-edits.ts";
 import {
   type MirrorFound,

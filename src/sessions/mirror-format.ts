@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { SessionRow } from "../ports/store.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import { checkSessionId, parseSessionKey, SessionKeyFailure, sessionKey } from "./key.ts";
 
 /** What stands before the first line, between two lines and after the last one. */

@@ -1,4 +1,4 @@
-import type { SessionLine, SessionLines } from "../ports/store.ts";
+import type { SessionLine, SessionLines } from "../ports/store/sessions.ts";
 import { digestLine, formatLine, MIRROR_FRAME } from "./mirror-format.ts";
 
 /** Sessions read and formatted in one turn of the event loop: about a millisecond. */

@@ -1,5 +1,5 @@
 import type { Log } from "../ports/observe.ts";
-import type { SessionTable } from "../ports/store.ts";
+import type { SessionTable } from "../ports/store/sessions.ts";
 import { draftMirror, type MirrorDraft, type MirrorFound, syncDirectory } from "./mirror-file.ts";
 import { createMirrorText, type LineChange, MirrorLost } from "./mirror-text.ts";
 

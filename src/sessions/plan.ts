@@ -1,7 +1,8 @@
 import type { RunRecord } from "../domain/ledger.ts";
 import type { Skill } from "../domain/skill.ts";
 import { isFulfilled } from "../domain/texts.ts";
-import type { Conversation, Rotation, SessionRow, SessionStart } from "../ports/store.ts";
+import type { Conversation, Rotation, SessionStart } from "../ports/store/conversations.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import { type RotationLimits, rotationOf } from "./rotation.ts";
 
 /** A new conversation with the full prompt. */

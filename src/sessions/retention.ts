@@ -1,8 +1,9 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { Log } from "../ports/observe.ts";
-import type { SessionRow, Store } from "../ports/store.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
+import type { Store } from "../ports/store.ts";
 import type { TranscriptStore } from "../ports/transcripts.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 import { parseSessionKey, SessionKeyFailure, sessionKey } from "./key.ts";
 
 /** Also at the start: what was missed while the service was down is looked at before anything is old. */
@@ -37,7 +38,7 @@ export interface Retention {
   };
   readonly homes: SessionHomes;
   /** Where hosts share transcripts. */
-  readonly transcripts: Pick<TranscriptStore, "unused" | "dropSession"> | null;
+  readonly transcripts: Pick<TranscriptStore, "unused" | "dropConversations"> | null;
   /** So long a session and what belongs to it are kept unused, in milliseconds. */
   readonly unusedMs: number;
   /** The name under which this state directory holds leases. */
@@ -65,12 +66,8 @@ export async function retainForEver(
   const { unusedMs, signal, log } = retention;
   const everyMs = Math.max(Math.min(unusedMs, LOOK_EVERY_MS_MAX), LOOK_EVERY_MS_MIN);
   while (!signal.aborted) {
-    try {
-      await wait(everyMs, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      return;
-    }
+    await waitAtMost(everyMs, signal);
+    if (signal.aborted) return;
     try {
       await dropUnused(retention);
     } catch (error) {
@@ -89,7 +86,7 @@ export async function dropUnused(retention: Retention): Promise<Dropped> {
   const before = retention.now() - retention.unusedMs;
   let sessions = 0;
   for (const session of await retention.store.sessions.unused(before, DROPS_MAX)) {
-    if (await atRest(retention, session, () => dropSession(retention, session, before))) {
+    if (await atRest(retention, session, () => dropIfUnused(retention, session, before))) {
       sessions += 1;
     }
   }
@@ -120,7 +117,7 @@ async function atRest(
   }
 }
 
-async function dropSession(
+async function dropIfUnused(
   { store, homes, transcripts, log }: Retention,
   { key, agent, repo, number }: SessionRow,
   before: number,
@@ -131,7 +128,7 @@ async function dropSession(
   const home = { agent, repo, number };
   if (transcripts === null) {
     if (((await homes.usedAt(home)) ?? 0) >= before) return false;
-  } else if ((await transcripts.dropSession(key, before)) === null) {
+  } else if ((await transcripts.dropConversations(key, before)) === null) {
     return false;
   }
   await store.conversations.ending([key], "retention");
@@ -170,7 +167,7 @@ async function dropTranscripts(retention: Retention, before: number): Promise<nu
     if ((await store.sessions.get(key)) !== null) continue;
     const isGone = await atRest(retention, parseSessionKey(key), async () => {
       if ((await store.sessions.get(key)) !== null) return false;
-      return (await transcripts?.dropSession(key, before)) !== null;
+      return (await transcripts?.dropConversations(key, before)) !== null;
     });
     if (isGone) dropped += 1;
   }

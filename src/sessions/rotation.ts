@@ -1,5 +1,6 @@
 import type { Limits } from "../domain/policy.ts";
-import type { Conversation, Rotation, SessionRow } from "../ports/store.ts";
+import type { Conversation, Rotation } from "../ports/store/conversations.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 
 const DAY_MS = 86_400_000;
 

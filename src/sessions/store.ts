@@ -1,5 +1,5 @@
 import type { Log } from "../ports/observe.ts";
-import type { SessionRow, SessionTable } from "../ports/store.ts";
+import type { SessionRow, SessionTable } from "../ports/store/sessions.ts";
 import { importSessions } from "./import-sessions.ts";
 import { checkSessionId, repositoryName, SessionKeyFailure, sessionKey } from "./key.ts";
 import { openMirror, type SessionMirror } from "./mirror.ts";

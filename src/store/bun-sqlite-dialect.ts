@@ -11,7 +11,7 @@ import {
   SqliteQueryCompiler,
   type TransactionSettings,
 } from "kysely";
-import { isOfFullDisk } from "../ports/store.ts";
+import { isOfFullDisk } from "../ports/store/failure.ts";
 
 /** How long a statement waits for a lock of another process (a backup, a second instance). */
 const BUSY_TIMEOUT_MS = 5000;
@@ -19,6 +19,14 @@ const BUSY_TIMEOUT_MS = 5000;
 /** How long SQLite itself waits, which holds the whole process: the rest is waited for in between. */
 const BLOCKING_MS = 25;
 const AGAIN_MS = 25;
+
+/**
+ * Pages in the WAL, of 4 KB each, after which a commit copies them into the database, which holds the
+ * process. SQLite's own 1000 are little more than 100 deliveries: one in a hundred then waits for
+ * that (measured at 100,000 deliveries: p99 of a commit 4 ms, with this 1 ms). What copies in quiet
+ * times is `checkpoint` of the store; after a crash reading so large a WAL takes 10 ms.
+ */
+const CHECKPOINT_PAGES = 4000;
 
 /** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
 const STATEMENTS_MAX = 200;
@@ -97,6 +105,7 @@ function openDatabase(path: string): Database {
     database.run("pragma journal_mode = wal");
     database.run("pragma synchronous = full");
     database.run("pragma foreign_keys = on");
+    database.run(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
   } catch (error) {
     database.close();

@@ -1,5 +1,5 @@
 import type { Kysely, Transaction } from "kysely";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 import type { Tables } from "./tables.ts";
 import type { Transact } from "./transact.ts";
 

@@ -4,9 +4,9 @@ import type {
   Conversation,
   ConversationTable,
   SessionDrop,
-  SessionRow,
   SessionStart,
-} from "../ports/store.ts";
+} from "../ports/store/conversations.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { textsOf } from "./json-lists.ts";
 

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { Kysely, sql, type Transaction } from "kysely";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import { migrate } from "./migrations.ts";
 import { postgresDialect } from "./postgres-dialect.ts";

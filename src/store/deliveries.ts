@@ -1,44 +1,42 @@
-import {
-  type DeliveryRecord,
-  type DeliveryStore,
-  type Mark,
-  StoreFailure,
-} from "../ports/store.ts";
-import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
-import { addMarks } from "./marks.ts";
+import type { DeliveryRecord, DeliveryStore } from "../ports/store/deliveries.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import { pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import type { DeliveryTable } from "./tables.ts";
+import {
+  type Answer,
+  createWriteDeliveries,
+  type Entry,
+  type WriteDeliveries,
+} from "./write-deliveries.ts";
 
 /** Deliveries committed together; what comes on top is the next batch. */
 const BATCH_MAX = 500;
-/** A hook that is registered twice sends its twins at once; a later one is a delivery of its own. */
-const TWINS_MS = 5 * 60_000;
+/** A batch is closed after so many turns of the event loop, even if each has brought more. */
+const TURNS_MAX = 8;
 
-type Answer = "accepted" | "duplicate";
-
-interface Waiting {
-  readonly delivery: DeliveryRecord;
-  readonly marks: readonly Mark[];
+interface Waiting extends Entry {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * The record of deliveries with group commit: calls of one turn of the event loop, and those that
- * come while a commit is under way, share one transaction and so one fsync. `settled` resolves when
- * nothing waits any more; `quietMs` is how long nothing was recorded, 0 while something waits.
+ * The record of deliveries with group commit: calls of one turn of the event loop, of the next
+ * turns as long as each brings more, and those that come while a commit is under way share one
+ * transaction and so one fsync. `settled` resolves when nothing waits any more; `quietMs` is how long
+ * nothing was recorded, 0 while something waits.
  */
 export function createDeliveries(
   context: StoreContext,
 ): DeliveryStore & { settled(): Promise<void>; quietMs(): number } {
+  const write = createWriteDeliveries(context);
   const waiting: Waiting[] = [];
   let committing: Promise<void> | null = null;
   let unanswered = 0;
   let lastAt = -Infinity;
 
   const commitAll = async () => {
-    // The turn of the event loop that brought the first call may bring more.
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (waiting.length > 0) await commitBatch(context, waiting.splice(0, BATCH_MAX));
+    await gathered(waiting);
+    while (waiting.length > 0) await commitBatch(context, write, waiting.splice(0, BATCH_MAX));
     committing = null;
   };
 
@@ -89,7 +87,20 @@ export function createDeliveries(
   };
 }
 
-async function commitBatch(context: StoreContext, batch: readonly Waiting[]): Promise<void> {
+/** Resolves when a turn of the event loop has brought nothing more, or the batch is full. */
+async function gathered(waiting: readonly Waiting[]): Promise<void> {
+  let before = 0;
+  for (let turn = 0; turn < TURNS_MAX && waiting.length > before; turn += 1) {
+    before = waiting.length;
+    await new Promise<void>((resolve) => setImmediate(resolve));
+  }
+}
+
+async function commitBatch(
+  context: StoreContext,
+  write: WriteDeliveries,
+  batch: readonly Waiting[],
+): Promise<void> {
   try {
     const answers = await context.transact((tx) => write(tx, batch, context.now()));
     batch.forEach((entry, index) => {
@@ -102,123 +113,10 @@ async function commitBatch(context: StoreContext, batch: readonly Waiting[]): Pr
       return;
     }
     // One delivery the database refuses must not take its neighbours with it.
-    for (const entry of batch) await commitBatch(context, [entry]);
+    for (const entry of batch) await commitBatch(context, write, [entry]);
     return;
   }
   context.wake();
-}
-
-async function write(tx: Executor, batch: readonly Waiting[], at: number): Promise<Answer[]> {
-  const known = await statusesOf(tx, batch);
-  const chosen = firstOfEach(batch, known);
-  // What was passed over is not done with: it is judged anew, and its row goes to the newest ones.
-  const again = [...chosen.keys()].filter((id) => known.has(id));
-  if (again.length > 0) await tx.deleteFrom("delivery").where("id", "in", again).execute();
-  const twins = await findTwins(tx, [...chosen.values()]);
-  const rows = [...chosen.values()].map(({ delivery }) => toRow(delivery, twins.get(delivery.id)));
-  const inserted =
-    rows.length === 0
-      ? []
-      : await tx
-          .insertInto("delivery")
-          .values(rows)
-          .onConflict((conflict) => conflict.column("id").doNothing())
-          .returning("id")
-          .execute();
-  const fresh = new Set(inserted.map((row) => row.id));
-  const written = [...chosen.values()].filter(({ delivery }) => fresh.has(delivery.id));
-  await addMarks(
-    tx,
-    written.flatMap((entry) => entry.marks),
-    { urgent: true, at },
-  );
-  return batch.map((entry) => {
-    const { id, status } = entry.delivery;
-    const counted = known.get(id) === "accepted" || chosen.get(id)?.delivery.status === "accepted";
-    // Still of no concern: it is no duplicate of anything handled.
-    if (status === "ignored" && !counted) return "accepted";
-    return chosen.get(id) === entry && fresh.has(id) && !twins.has(id) ? "accepted" : "duplicate";
-  });
-}
-
-async function statusesOf(
-  tx: Executor,
-  batch: readonly Waiting[],
-): Promise<ReadonlyMap<string, DeliveryRecord["status"]>> {
-  const ids = [...new Set(batch.map(({ delivery }) => delivery.id))];
-  const rows = await tx
-    .selectFrom("delivery")
-    .select(["id", "status"])
-    .where("id", "in", ids)
-    .execute();
-  return new Map(rows.map(({ id, status }) => [id, status]));
-}
-
-/** The one call of each id that is written: the first, or the first that counts. */
-function firstOfEach(
-  batch: readonly Waiting[],
-  known: ReadonlyMap<string, DeliveryRecord["status"]>,
-): ReadonlyMap<string, Waiting> {
-  const chosen = new Map<string, Waiting>();
-  for (const entry of batch) {
-    const { id, status } = entry.delivery;
-    const before = known.get(id);
-    if (before === "accepted" || (before === "ignored" && status === "ignored")) continue;
-    const earlier = chosen.get(id)?.delivery.status;
-    if (earlier === undefined || (earlier === "ignored" && status === "accepted")) {
-      chosen.set(id, entry);
-    }
-  }
-  return chosen;
-}
-
-/** Of those that count: the id of one with the same event and body, received shortly before. */
-async function findTwins(
-  tx: Executor,
-  entries: readonly Waiting[],
-): Promise<ReadonlyMap<string, string>> {
-  const counting = entries
-    .map(({ delivery }) => delivery)
-    .filter(({ status }) => status === "accepted");
-  if (counting.length === 0) return new Map();
-  const earliest = Math.min(...counting.map(({ receivedAt }) => receivedAt));
-  const stored = await tx
-    .selectFrom("delivery")
-    .select(["id", "event", "received_at as receivedAt", "body_sha256 as bodySha256"])
-    .where("body_sha256", "in", [...new Set(counting.map(({ bodySha256 }) => bodySha256))])
-    .where("received_at", ">=", earliest - TWINS_MS)
-    .where("status", "=", "accepted")
-    // Not those that were twins themselves, or a row of them would never end.
-    .where("reason", "is", null)
-    .orderBy("seq")
-    .execute();
-  const newest = new Map(stored.map((row) => [bodyKey(row), row]));
-  const twins = new Map<string, string>();
-  for (const delivery of counting) {
-    const before = newest.get(bodyKey(delivery));
-    if (before !== undefined && delivery.receivedAt - before.receivedAt <= TWINS_MS) {
-      twins.set(delivery.id, before.id);
-    } else newest.set(bodyKey(delivery), delivery);
-  }
-  return twins;
-}
-
-function bodyKey({ event, bodySha256 }: Pick<DeliveryRecord, "event" | "bodySha256">): string {
-  return `${bodySha256} ${event}`;
-}
-
-function toRow(delivery: DeliveryRecord, twin: string | undefined): Omit<DeliveryTable, "seq"> {
-  return {
-    id: delivery.id,
-    event: delivery.event,
-    repo: delivery.repo,
-    number: delivery.number,
-    sender: delivery.sender,
-    received_at: delivery.receivedAt,
-    status: delivery.status,
-    reason: twin === undefined ? delivery.reason : `same body as ${twin}`,
-    body_sha256: delivery.bodySha256,
-  };
 }
 
 function toRecord(row: Omit<DeliveryTable, "seq">): DeliveryRecord {

@@ -1,12 +1,14 @@
 import type { Selectable } from "kysely";
 import type { EffectRecord } from "../domain/ledger.ts";
-import { type Claim, type EffectStore, StoreFailure } from "../ports/store.ts";
+import type { Claim } from "../ports/store/claims.ts";
+import type { EffectStore } from "../ports/store/effects.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 import type { StoreContext } from "./context.ts";
 import { holdsRun } from "./leases.ts";
 import type { EffectTable } from "./tables.ts";
 
 /** The intents to act on the forge, recorded before and after. */
-export function createEffects(context: StoreContext): EffectStore {
+export function createEffectStore(context: StoreContext): EffectStore {
   const { db, transact } = context;
   return {
     async intend({ key, run, item, tool, at, claim }) {

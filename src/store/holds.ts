@@ -1,6 +1,6 @@
 import type { Hold } from "../domain/hold.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
-import type { WorkStore } from "../ports/store.ts";
+import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { markItems } from "./mark-items.ts";
 import { nextSequence } from "./sequence.ts";

@@ -1,6 +1,7 @@
 import { type ExpressionBuilder, sql } from "kysely";
 import type { ItemRef } from "../domain/snapshot.ts";
-import type { ItemRow, WorkStore } from "../ports/store.ts";
+import type { ItemRow } from "../ports/store/items.ts";
+import type { WorkStore } from "../ports/store/work.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { readJson } from "./json-columns.ts";
 import { snapshotSchema } from "./snapshot-schema.ts";

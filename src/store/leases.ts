@@ -2,7 +2,8 @@ import type { ExpressionBuilder } from "kysely";
 import { outcomeOnRecord } from "../domain/outcome-on-record.ts";
 import type { Skill } from "../domain/skill.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
-import type { Claim, WorkStore } from "../ports/store.ts";
+import type { Claim } from "../ports/store/claims.ts";
+import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { markItems } from "./mark-items.ts";
 import { nextSequence } from "./sequence.ts";
@@ -106,20 +107,24 @@ async function reapLeases(tx: Executor, owner: string | null, now: number): Prom
       eb("lease_until", "<=", now),
       ...(owner === null ? [] : [eb("lease_owner", "=", owner)]),
     ]);
-  const over = await tx
+  const found = await tx
     .selectFrom("item")
-    .select(["repo", "number", "lease_kind", "lease_owner", "lease_until"])
+    .select(["id", "repo", "number", "lease_kind", "lease_owner", "lease_until"])
     .where("lease_until", "is not", null)
     .where(isOver)
     .orderBy("lease_until")
     .execute();
-  if (over.length === 0) return 0;
-  await tx
+  if (found.length === 0) return 0;
+  const freed = await tx
     .updateTable("item")
     .set(NO_LEASE)
     .where("lease_until", "is not", null)
     .where(isOver)
+    .returning("id")
     .execute();
+  // A renewal does not take turns: what was renewed between the two statements is held, and its run goes on.
+  const free = new Set(freed.map(({ id }) => id));
+  const over = found.filter(({ id }) => free.has(id));
   // What a cut-off reconcile would have settled is still marked; a cut-off run leaves no mark.
   const runs = over.filter((item) => item.lease_kind === "run");
   for (const { repo, number, lease_owner, lease_until } of runs) {

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { ItemRef } from "../domain/snapshot.ts";
-import type { LedgerStore } from "../ports/store.ts";
+import type { LedgerStore } from "../ports/store/ledger.ts";
 import type { StoreContext } from "./context.ts";
 import { readLedger, readSpending } from "./read-ledger.ts";
 

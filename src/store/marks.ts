@@ -1,16 +1,16 @@
-import type { Mark, MarkMove, MarkRow, MarkTarget, WorkStore } from "../ports/store.ts";
+import type { Mark, MarkMove, MarkRow, MarkTarget } from "../ports/store/marks.ts";
+import type { WorkStore } from "../ports/store/work.ts";
+import { byCount } from "./by-count.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { markItems } from "./mark-items.ts";
 import { nextSequence } from "./sequence.ts";
 import type { MarkTable } from "./tables.ts";
 
-/** Rows of one statement: SQLite takes 32,766 parameters, PostgreSQL 65,535. */
-const ROWS_MAX = 1000;
-
 /** The part of the work store that keeps marks until it is known to which items they belong. */
 export function createMarks(
   context: StoreContext,
 ): Pick<WorkStore, "mark" | "unresolved" | "postpone" | "resolve"> {
+  const addMarks = createAddMarks(context);
   return {
     async mark(marks, urgent) {
       if (marks.length === 0) return;
@@ -47,35 +47,44 @@ export function createMarks(
   };
 }
 
-/** Adds `marks` inside a transaction; several of one target become one row. */
-export async function addMarks(
-  tx: Executor,
-  marks: readonly Mark[],
-  when: { readonly urgent: boolean; readonly at: number },
-): Promise<void> {
-  if (marks.length === 0) return;
-  const last = await nextSequence(tx, marks.length);
-  const rows = new Map<string, MarkTable>();
-  marks.forEach((mark, index) => {
-    const seq = last - marks.length + 1 + index;
-    const row = toRow(mark, seq, when);
-    const key = `${row.kind} ${row.repo} ${row.value}`;
-    const earlier = rows.get(key);
-    rows.set(key, earlier === undefined ? row : { ...earlier, count: seq });
+/** Adds marks inside a transaction; several of one target become one row. */
+export type AddMarks = (tx: Executor, marks: readonly Mark[], when: MarkTime) => Promise<void>;
+
+interface MarkTime {
+  /** Goes before those of the sweep. */
+  readonly urgent: boolean;
+  /** Epoch milliseconds. */
+  readonly at: number;
+}
+
+/** Makes the function that adds marks. */
+export function createAddMarks({ db }: Pick<StoreContext, "db">): AddMarks {
+  const upsert = byCount<MarkTable, unknown>({
+    compile: (rows) =>
+      db
+        .insertInto("mark")
+        .values(rows)
+        .onConflict((conflict) =>
+          conflict.columns(["repo", "kind", "value"]).doUpdateSet((eb) => ({
+            count: eb.ref("excluded.count"),
+            urgent_seq: eb.fn.coalesce("mark.urgent_seq", "excluded.urgent_seq"),
+          })),
+        )
+        .compile(),
+    parameters: (rows) => rows.flatMap((row) => Object.values(row)),
   });
-  const all = [...rows.values()];
-  for (let start = 0; start < all.length; start += ROWS_MAX) {
-    await tx
-      .insertInto("mark")
-      .values(all.slice(start, start + ROWS_MAX))
-      .onConflict((conflict) =>
-        conflict.columns(["repo", "kind", "value"]).doUpdateSet((eb) => ({
-          count: eb.ref("excluded.count"),
-          urgent_seq: eb.fn.coalesce("mark.urgent_seq", "excluded.urgent_seq"),
-        })),
-      )
-      .execute();
-  }
+  return async (tx, marks, when) => {
+    if (marks.length === 0) return;
+    const last = await nextSequence(tx, marks.length);
+    const rows = new Map<string, MarkTable>();
+    marks.forEach((mark, index) => {
+      const row = toRow(mark, last - marks.length + 1 + index, when);
+      const key = `${row.kind} ${row.repo} ${row.value}`;
+      const earlier = rows.get(key);
+      rows.set(key, earlier === undefined ? row : { ...earlier, count: row.count });
+    });
+    await upsert(tx, [...rows.values()]);
+  };
 }
 
 async function moveMark(tx: Executor, { row, items }: MarkMove): Promise<void> {
@@ -117,11 +126,8 @@ function markQuery(tx: Executor, mark: Mark) {
   return tx.selectFrom("mark").where((eb) => eb.and({ repo, kind, value }));
 }
 
-function toRow(
-  mark: Mark,
-  seq: number,
-  when: { readonly urgent: boolean; readonly at: number },
-): MarkTable {
+/** Always with the same columns in the same order: so stand the parameters of the insert. */
+function toRow(mark: Mark, seq: number, when: MarkTime): MarkTable {
   return {
     repo: mark.repo.toLowerCase(),
     kind: mark.target.kind,

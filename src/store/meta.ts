@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { MetaStore } from "../ports/store.ts";
+import type { MetaStore } from "../ports/store/meta.ts";
 import type { StoreContext } from "./context.ts";
 
 /** Small values of the service itself. */

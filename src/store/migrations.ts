@@ -1,6 +1,6 @@
 import { type Kysely, sql } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 import { type Engine, engineOf } from "./engine.ts";
 import { toPostgres } from "./postgres-tables.ts";
 import { POSTGRES_CONVERSATIONS, POSTGRES_SESSION_LINES } from "./postgres-triggers.ts";

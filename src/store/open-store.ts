@@ -1,12 +1,14 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { Kysely, sql } from "kysely";
-import { type SessionLines, type Store, StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { SessionLines } from "../ports/store/sessions.ts";
+import type { Store } from "../ports/store.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import type { StoreContext, Warn } from "./context.ts";
 import { createConversations } from "./conversations.ts";
 import { createDeliveries } from "./deliveries.ts";
-import { createEffects } from "./effects.ts";
+import { createEffectStore } from "./effects.ts";
 import { createGateTable } from "./gates.ts";
 import { createHolds } from "./holds.ts";
 import { createItems } from "./items.ts";
@@ -102,7 +104,7 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
     sessions: { ...sessions, lines: opened.createLines(context) },
     conversations: createConversations(context),
     runs: createRuns(context),
-    effects: createEffects(context),
+    effects: createEffectStore(context),
     ledger: createLedger(context),
     meta: createMeta(context),
     gates: createGateTable(context),

@@ -1,6 +1,6 @@
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import pg from "pg";
-import { isOfFullDisk } from "../ports/store.ts";
+import { isOfFullDisk } from "../ports/store/failure.ts";
 import { withoutConflict } from "./transact.ts";
 
 /** Connections of one process; one more listens. Writes take turns anyway, see postgres-dialect.ts. */

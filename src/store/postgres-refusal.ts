@@ -1,4 +1,4 @@
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 
 /** The oldest version that is tested. */
 const VERSION_MIN = 15;

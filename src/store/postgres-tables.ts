@@ -1,4 +1,4 @@
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 
 /** What the two engines write differently, in the order in which it is replaced. */
 const WORDS: readonly (readonly [RegExp, string])[] = [

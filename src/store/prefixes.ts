@@ -1,4 +1,4 @@
-import type { PrefixTable } from "../ports/store.ts";
+import type { PrefixTable } from "../ports/store/prefixes.ts";
 import type { StoreContext } from "./context.ts";
 
 /** What the requests of each session's conversation begin with. A row outlives its session, as the history does. */

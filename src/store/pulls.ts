@@ -1,4 +1,4 @@
-import type { PullTable } from "../ports/store.ts";
+import type { PullTable } from "../ports/store/pulls.ts";
 import type { StoreContext } from "./context.ts";
 
 /** Which work item a pull request belongs to; a row never changes once written. */

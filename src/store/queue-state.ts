@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { PauseScope, WorkStore } from "../ports/store.ts";
+import type { PauseScope, WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { isFree } from "./leases.ts";
 import type { Tables } from "./tables.ts";

@@ -1,6 +1,6 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 
 /**
  * Reads one small value of the database at `path` without opening the store: read-only, beside a

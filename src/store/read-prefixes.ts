@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { type Prefix, StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { Prefix } from "../ports/store/prefixes.ts";
 
 const QUERY = `select prefix.key, prefix.session, prefix.agent, prefix.model, prefix.tools from prefix
   join session on session.key = prefix.key and session.session_id = prefix.session

@@ -1,5 +1,6 @@
 import { type ExpressionBuilder, sql } from "kysely";
-import type { Claim, ReconcileResult, WorkStore } from "../ports/store.ts";
+import type { Claim, ReconcileResult } from "../ports/store/claims.ts";
+import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { isFree, isOf, NO_LEASE } from "./leases.ts";
 import { nextSequence } from "./sequence.ts";
@@ -91,14 +92,8 @@ function openItems(tx: Executor, now: number) {
     .selectFrom("item")
     .select(["id", "repo", "number", "mark", "fence"])
     .where(isFree)
-    .where(isNoRun)
     .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", now)]))
     .limit(1);
-}
-
-/** False of an item whose run has lost its lease: until it is reaped, and the run ended, nobody may decide anew. */
-function isNoRun(eb: ExpressionBuilder<Tables, "item">) {
-  return eb.or([eb("item.lease_kind", "is", null), eb("item.lease_kind", "!=", "run")]);
 }
 
 /** Written as in the partial indexes, so that they are used. */

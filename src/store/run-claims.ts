@@ -1,5 +1,6 @@
 import type { ExpressionBuilder } from "kysely";
-import type { Claim, RunLimits, WorkStore } from "../ports/store.ts";
+import type { Claim, RunLimits } from "../ports/store/claims.ts";
+import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { orderSchema, readJson } from "./json-columns.ts";
 import { isFree, isOf, NO_LEASE } from "./leases.ts";

@@ -1,6 +1,6 @@
 import type { Selectable } from "kysely";
 import type { RunRecord } from "../domain/ledger.ts";
-import type { RunView } from "../ports/store.ts";
+import type { RunView } from "../ports/store/runs.ts";
 import type { Warn } from "./context.ts";
 import { readJson, shownSchema } from "./json-columns.ts";
 import type { RunTable } from "./tables.ts";

@@ -1,6 +1,6 @@
 import { sql } from "kysely";
 import type { Outcome } from "../domain/ledger.ts";
-import type { RunStore, Spent } from "../ports/store.ts";
+import type { RunStore, Spent } from "../ports/store/runs.ts";
 import type { Executor, Warn } from "./context.ts";
 import { toRunView } from "./run-rows.ts";
 

@@ -1,13 +1,15 @@
 import type { TokenUsage } from "../ports/gateway.ts";
-import type { Claim, RunEnd, RunStart, RunStore, SessionRow } from "../ports/store.ts";
-import { StoreFailure } from "../ports/store.ts";
+import type { Claim } from "../ports/store/claims.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { RunEnd, RunStart, RunStore } from "../ports/store/runs.ts";
+import type { SessionRow } from "../ports/store/sessions.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { endForBeginning, nameBeginning, sawContext } from "./conversations.ts";
 import { readJson, seenSchema } from "./json-columns.ts";
 import { holdsRun } from "./leases.ts";
 import { toRunView } from "./run-rows.ts";
 import { countRuns, listUnfinished, sumSpent } from "./run-totals.ts";
-import { dropSession, putSessions } from "./sessions.ts";
+import { deleteSession, putSessions } from "./sessions.ts";
 
 /** The runs: each is written when it starts and ended exactly once. */
 export function createRuns(context: StoreContext): RunStore {
@@ -222,7 +224,7 @@ async function endRun(tx: Executor, end: RunEnd): Promise<void> {
   if (end.session !== null) await markTainted(tx, end.id, end.session);
   // The late end of a run that was overtaken leaves the session to the newer run.
   if (await isOvertaken(tx, run)) return;
-  if (end.session === null) await dropSession(tx, run.session_key);
+  if (end.session === null) await deleteSession(tx, run.session_key);
   else await putSessions(tx, [end.session]);
   if (end.session !== null && end.contextTokens !== undefined) {
     await sawContext(tx, end.session, end.contextTokens);

@@ -1,8 +1,8 @@
 import { type Nullable, sql } from "kysely";
-import type { SeenLine, SessionLine, SessionLines } from "../ports/store.ts";
+import type { SeenLine, SessionLine, SessionLines } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { rowsOf, textsOf } from "./json-lists.ts";
-import { dropSession, putSessions, toSession } from "./sessions.ts";
+import { deleteSession, putSessions, toSession } from "./sessions.ts";
 import type { SessionColumns } from "./tables.ts";
 
 /** The row of `meta` with the number of the process that may write the file. */
@@ -47,8 +47,12 @@ export function createSessionLines(context: StoreContext): SessionLines {
       return asOwner(context, owner, withdrawSome);
     },
     async announce(owner, lines) {
-      const batches = inBatches(lines);
-      return asOwner(context, owner, async (tx) => announceSome(tx, batches.next().value ?? []));
+      for (const batch of inBatches(lines)) {
+        const isOwner = await asOwner(context, owner, async (tx) => announceSome(tx, batch));
+        if (!isOwner) return false;
+        await othersTurn();
+      }
+      return true;
     },
     async rename(owner, rename) {
       return asOwner(context, owner, async () => {
@@ -107,8 +111,12 @@ async function asOwner(
     });
     if (changed === null) return false;
     if (changed < ROWS_MAX) return true;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await othersTurn();
   }
+}
+
+async function othersTurn(): Promise<void> {
+  await new Promise<void>((resolve) => setImmediate(resolve));
 }
 
 async function claim(tx: Executor): Promise<number> {
@@ -131,10 +139,10 @@ async function ownerNow(tx: Executor): Promise<number> {
   return Number(row?.value ?? 0);
 }
 
-function* inBatches<T>(all: readonly T[]): Generator<readonly T[], undefined> {
-  for (let start = 0; start < all.length; start += ROWS_MAX) {
-    yield all.slice(start, start + ROWS_MAX);
-  }
+/** At least one: whoever announces nothing is to hear that somebody else has claimed, too. */
+function inBatches<T>(all: readonly T[]): readonly (readonly T[])[] {
+  const count = Math.max(1, Math.ceil(all.length / ROWS_MAX));
+  return Array.from({ length: count }, (_, at) => all.slice(at * ROWS_MAX, (at + 1) * ROWS_MAX));
 }
 
 async function withdrawSome(tx: Executor): Promise<number> {
@@ -152,7 +160,8 @@ async function announceSome(
   await sql`update session_line set writing = given.digest
     from ${rowsOf(tx, ["key", "digest"], lines)}
     where session_line.key = given.key`.execute(tx);
-  return lines.length;
+  // All of it: there is nothing left to be called again for.
+  return 0;
 }
 
 async function confirmSome(tx: Executor): Promise<number> {
@@ -175,7 +184,7 @@ async function settle(tx: Executor, seen: readonly SeenLine[]): Promise<void> {
     seen.flatMap(({ change }) => (change.kind === "put" ? [change.session] : [])),
   );
   for (const { key, change } of seen) {
-    if (change.kind === "drop") await dropSession(tx, key);
+    if (change.kind === "drop") await deleteSession(tx, key);
   }
   const lines = seen.map(({ key, written }) => ({ key, written }));
   await sql`update session_line set written = given.written, writing = null

@@ -1,5 +1,6 @@
 import { CompiledQuery } from "kysely";
-import { type SessionRow, type SessionTable, StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
+import type { SessionRow, SessionTable } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import type { SessionColumns } from "./tables.ts";
 
@@ -60,13 +61,9 @@ export function createSessions(
         committing ??= commitAll();
       });
     },
-    async putAll(rows) {
-      await committing;
-      await transact((tx) => putSessions(tx, rows));
-    },
     async drop(key) {
       await committing;
-      return transact((tx) => dropSession(tx, key));
+      return transact((tx) => deleteSession(tx, key));
     },
     async dropAll(repo, number) {
       await committing;
@@ -155,7 +152,7 @@ export async function putSessions(db: Executor, rows: readonly SessionRow[]): Pr
 }
 
 /** Removes one session, also inside the transaction of a run; true when there was one. */
-export async function dropSession(tx: Executor, key: string): Promise<boolean> {
+export async function deleteSession(tx: Executor, key: string): Promise<boolean> {
   const dropped = await tx
     .deleteFrom("session")
     .where("key", "=", key)

@@ -1,5 +1,5 @@
 import { sql } from "kysely";
-import type { SessionLine, SessionLines } from "../ports/store.ts";
+import type { SessionLine, SessionLines } from "../ports/store/sessions.ts";
 import type { StoreContext } from "./context.ts";
 import { textsOf } from "./json-lists.ts";
 import { toSession } from "./sessions.ts";

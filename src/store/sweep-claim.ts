@@ -1,4 +1,4 @@
-import type { WorkStore } from "../ports/store.ts";
+import type { WorkStore } from "../ports/store/work.ts";
 import type { StoreContext } from "./context.ts";
 
 /** The row of `meta` with the holder of the sweep: its end in epoch ms, a blank, its name. */

@@ -3,14 +3,11 @@ import type { GateReason } from "../domain/gate.ts";
 import type { Hold } from "../domain/hold.ts";
 import type { EffectRecord, Outcome } from "../domain/ledger.ts";
 import type { Skill } from "../domain/skill.ts";
-import type {
-  DeliveryRecord,
-  ItemState,
-  MarkTarget,
-  PauseScope,
-  SessionDrop,
-  SessionStart,
-} from "../ports/store.ts";
+import type { SessionDrop, SessionStart } from "../ports/store/conversations.ts";
+import type { DeliveryRecord } from "../ports/store/deliveries.ts";
+import type { ItemState } from "../ports/store/items.ts";
+import type { MarkTarget } from "../ports/store/marks.ts";
+import type { PauseScope } from "../ports/store/work.ts";
 
 /**
  * The tables as Kysely sees them. Times are epoch milliseconds by the service's clock, truth values

@@ -1,7 +1,7 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { Kysely, Transaction } from "kysely";
 import { type Backoff, backoffMs } from "../domain/backoff.ts";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 
 /** Carries out a body in a writing transaction; the body may run several times, and only the last one counts. */
 export type Transact<Tables> = <T>(body: (tx: Transaction<Tables>) => Promise<T>) => Promise<T>;

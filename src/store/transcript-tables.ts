@@ -1,6 +1,6 @@
 import type { Kysely } from "kysely";
 import { type Migration, Migrator } from "kysely/migration";
-import { StoreFailure } from "../ports/store.ts";
+import { StoreFailure } from "../ports/store/failure.ts";
 
 /** The tables of shared transcripts; they stand beside those of the service or in a database of their own. */
 export interface TranscriptTables {

@@ -67,7 +67,7 @@ export function createTranscripts(options: {
         return gone.length > 0;
       });
     },
-    dropSession,
+    dropConversations,
     async unused(before, limit) {
       const rows = await db
         .selectFrom("transcript_holder")
@@ -80,9 +80,9 @@ export function createTranscripts(options: {
     },
   };
 
-  async function dropSession(session: string): Promise<number>;
-  async function dropSession(session: string, before: number): Promise<number | null>;
-  async function dropSession(session: string, before?: number): Promise<number | null> {
+  async function dropConversations(session: string): Promise<number>;
+  async function dropConversations(session: string, before: number): Promise<number | null>;
+  async function dropConversations(session: string, before?: number): Promise<number | null> {
     return await transact(async (tx) => await dropAll(tx, { session, before }));
   }
 }

@@ -11,7 +11,7 @@ const READS_MAX = 3;
 /** The gates of this process, as far as other processes share them through the table. */
 export interface SharedGates {
   follow(): Promise<void>;
-  /** False: another process tries the gate; `gates` says so then. */
+  /** False: another process tries the gate; `gates` says so then. True where the table does not answer. */
   begin(gate: Gate, by: string): Promise<boolean>;
   end(by: string): Promise<void>;
 }
@@ -48,7 +48,7 @@ export function shareGates(parts: {
       }
     },
     begin: async (gate, by) => {
-      const answer = await table.takeProbe(gate.name, by, now() + PROBE_MS);
+      const answer = await takeProbe(gate.name, by);
       // Where writing it down has failed, the table knows of no such gate and of nobody who tries it.
       if (answer === "begun") probes.set(by, now());
       else if (answer === "open" && !unwritten.has(gate.name)) forget(gate);
@@ -59,6 +59,19 @@ export function shareGates(parts: {
       if (probes.delete(by)) await table.leaveProbe(by);
     },
   };
+
+  /** Null: it could not be written down, so nobody is known to be quicker. */
+  async function takeProbe(
+    name: string,
+    by: string,
+  ): Promise<Awaited<ReturnType<GateTable["takeProbe"]>> | null> {
+    try {
+      return await table.takeProbe(name, by, now() + PROBE_MS);
+    } catch (error) {
+      log.warn("a gate could not be written down", { gate: name, reason: String(error) });
+      return null;
+    }
+  }
 
   async function renew(): Promise<void> {
     for (const { name, probe } of gates.values()) {

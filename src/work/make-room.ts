@@ -1,7 +1,7 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { ItemRef } from "../domain/snapshot.ts";
 import { GitFailure, type Sizes } from "../ports/git.ts";
-import type { ItemClone } from "../ports/store.ts";
+import type { ItemClone } from "../ports/store/ledger.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 
 const EVERY_MS = 60_000;
@@ -112,10 +112,6 @@ export async function makeRoomForEver(
     } catch (error) {
       deps.log.warn("the disk could not be looked at", { reason: String(error) });
     }
-    try {
-      await wait(EVERY_MS, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-    }
+    await waitAtMost(EVERY_MS, signal);
   }
 }

@@ -4,7 +4,7 @@ import type { Policy } from "../domain/policy.ts";
 import { itemOfPull, parseAgentBranch } from "../domain/resolve-item.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
-import type { Mark, MarkMove, MarkRow } from "../ports/store.ts";
+import type { Mark, MarkMove, MarkRow } from "../ports/store/marks.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 import { isOfTheForge } from "./watch-forge.ts";
 

@@ -1,6 +1,6 @@
 import type { ItemRef } from "../domain/snapshot.ts";
 import { type ChangedItem, ForgeFailure } from "../ports/forge.ts";
-import type { Mark } from "../ports/store.ts";
+import type { Mark } from "../ports/store/marks.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 import { isOfTheForge } from "./watch-forge.ts";
 

@@ -1,9 +1,9 @@
-import { setTimeout as wait } from "node:timers/promises";
 import { ACCOUNT_KEY, ASKED_TEXT_KEY, itemOfAskedText } from "../domain/asked-text.ts";
 import { namedLogin } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
 import type { Log } from "../ports/observe.ts";
 import type { Store } from "../ports/store.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 
 const EVERY_MS = 60 * 60_000;
 const PAGE = 200;
@@ -26,12 +26,8 @@ export async function tidyMetaForEver(
 ): Promise<void> {
   const { signal, log } = options;
   while (!signal.aborted) {
-    try {
-      await wait(EVERY_MS, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      return;
-    }
+    await waitAtMost(EVERY_MS, signal);
+    if (signal.aborted) return;
     try {
       const count = await tidyMeta(options);
       if (count > 0) log.info("forgot what nothing needs any more", { count });

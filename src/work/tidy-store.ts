@@ -1,6 +1,6 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { Log } from "../ports/observe.ts";
 import type { Store } from "../ports/store.ts";
+import { waitAtMost } from "../time/wait-at-most.ts";
 
 /** Nothing came for so long: what is done now keeps no delivery waiting. */
 const QUIET_MS = 1000;
@@ -31,12 +31,8 @@ export async function tidyForEver(options: TidyOptions & { signal: AbortSignal }
   const { now, signal, log } = options;
   let idleAt = now();
   while (!signal.aborted) {
-    try {
-      await wait(LOOK_EVERY_MS, undefined, { signal });
-    } catch (error) {
-      if (!signal.aborted) throw error;
-      return;
-    }
+    await waitAtMost(LOOK_EVERY_MS, signal);
+    if (signal.aborted) return;
     try {
       const isOverdue = now() - idleAt > PATIENCE_MS;
       if (await tidyStore(options, { anyway: isOverdue })) idleAt = now();

@@ -131,7 +131,7 @@ test("a conversation that the store has lost is not resumed, whatever lies in th
   const id = crypto.randomUUID();
   await world.run({ session: { id, resume: false }, keeping: keeping(1) });
   const asked = world.main().length;
-  await shared.store.dropSession(SESSION);
+  await shared.store.dropConversations(SESSION);
 
   const { report } = await world.run({ session: { id, resume: true }, keeping: keeping(2) });
 

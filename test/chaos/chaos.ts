@@ -17,6 +17,7 @@ import type { Weakness } from "./weaken.ts";
 import { type ChaosWorld, chaosWorld } from "./world.ts";
 
 const STEP_MS = 120;
+const ABSENCES_MAX = 3;
 /** An end comes in any case: as "out of time" among what is unfinished. */
 const PLAY_MS = 480_000;
 
@@ -199,24 +200,36 @@ function inTurn({ services }: ChaosWorld, turn: number): ChaosService {
   return services[turn % services.length] ?? services[0];
 }
 
-/** Until all is done. Of two services one then dies over its work and stays away, until the other one has done it. */
+/** Until all is done. Of two services each then begins anew, and one dies over its work and stays away. */
 async function comeToRest(play: Play): Promise<Quiet> {
-  const { options, world, people, isInTime, chance } = play;
-  const untilDone = async (): Promise<Quiet> =>
-    await untilQuiet({ world, people, stopAt: options.stopAt ?? null, isInTime });
-  if (world.services.length === 1 || options.weakness !== undefined) return await untilDone();
+  const { options, world, people, isInTime, note } = play;
+  if (world.services.length === 1 || options.weakness !== undefined) return await untilDone(play);
   const swept = await startAllAnew(world);
   if (swept !== "quiet") return swept;
-  play.note("all of them anew");
-  const gone = chance.pick(world.services) ?? world.services[0];
-  await untilHalfDone(world, gone, play.provide);
+  note("all of them anew");
+  let came: Quiet = "quiet";
+  for (let round = 0; round < ABSENCES_MAX && came === "quiet" && isInTime(); round += 1) {
+    came = await beWithout(play);
+    // None: the moment was missed, and it had done what it was killed over, or nothing of it.
+    const { remembered, afterLease } = wentElsewhere(await evidenceOf(world, people.issues));
+    if (remembered > 0 && afterLease > 0) break;
+  }
+  return came;
+}
+
+async function untilDone({ world, people, options, isInTime }: Play): Promise<Quiet> {
+  return await untilQuiet({ world, people, stopAt: options.stopAt ?? null, isInTime });
+}
+
+/** One dies in the middle of its work and comes back when the other one has done it. */
+async function beWithout(play: Play): Promise<Quiet> {
+  const gone = (await untilHalfDone(play.world, play.provide)) ?? play.world.services[0];
   await gone.kill();
   gone.leave();
   play.note(`the ${gone.name} is away`);
-  const without = await untilDone();
-  play.note(`${without} without it`);
+  const without = await untilDone(play);
   await gone.start(true);
-  return without === "quiet" ? await untilDone() : without;
+  return without === "quiet" ? await untilDone(play) : without;
 }
 
 function figuresOf({ world, people, figures }: Play, evidence: Evidence): Record<string, number> {

@@ -66,20 +66,22 @@ export async function untilAgent(of: ChaosService, provide: () => Promise<void>)
   }
 }
 
-/** Waits for an agent of this service that is in the middle: one effect is made, and more are to come. */
+/** Waits for an agent that is in the middle, with one effect made and more to come; resolves with its service, or null. */
 export async function untilHalfDone(
-  { recorder }: ChaosWorld,
-  of: ChaosService,
+  { recorder, services }: ChaosWorld,
   provide: () => Promise<void>,
-): Promise<boolean> {
+): Promise<ChaosService | null> {
   const end = performance.now() + AGENT_MS;
   while (performance.now() < end) {
-    const life = recorder.lives.findLast(({ run }) => of.runs.has(run));
-    if (life?.endedAt === null && life.done.length === 1) return true;
+    const life = recorder.lives.findLast(({ endedAt, done }) => {
+      return endedAt === null && done.length === 1;
+    });
+    const of = services.find(({ runs }) => runs.has(life?.run ?? ""));
+    if (of !== undefined) return of;
     await Bun.sleep(1);
     await provide();
   }
-  return false;
+  return null;
 }
 
 /** Has an issue opened when there is nothing to do; it looks only so often. */

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Replaced } from "../../src/main/replaced.ts";
-import type { EffectStore, Store } from "../../src/ports/store.ts";
+import type { EffectStore } from "../../src/ports/store/effects.ts";
+import type { Store } from "../../src/ports/store.ts";
 
 /** One defence taken away, and the counter that then must speak. */
 const WEAKNESSES = {

@@ -7,7 +7,7 @@ import type { RunRecord } from "../../src/domain/ledger.ts";
 import type { Finding } from "../../src/domain/verify.ts";
 import type { AgentEnd, AgentReport } from "../../src/ports/agent.ts";
 import type { RunMeter } from "../../src/ports/gateway.ts";
-import type { SessionRow } from "../../src/ports/store.ts";
+import type { SessionRow } from "../../src/ports/store/sessions.ts";
 import { converse } from "../../src/run/conversation.ts";
 import { type Verdict, verdictOn } from "../../src/run/outcome.ts";
 import type { Stop } from "../../src/run/watch-run.ts";

@@ -111,14 +111,13 @@ async function plant(bench: Workbench, path: string): Promise<string> {
 }
 
 describe("a hostile clone", () => {
-  test("runs nothing while its commits are taken, pushed, kept, inspected, digested and reset", async () => {
+  test("runs nothing while its commits are taken, pushed, inspected, digested and reset", async () => {
     await using bench = await workbench();
     const { path } = await bench.git.prepare(bench.order());
     const head = await plant(bench, path);
 
     const pushed = await bench.git.push(bench.pushOrder());
     await bench.git.inspect(ITEM, "boss", "main");
-    await bench.git.keep(ITEM, "boss", "r5");
     await bench.git.lockfileDigest(ITEM, "boss");
     await bench.git.diff("acme/widgets", "main", head, 10_000);
     await bench.git.conflicts("acme/widgets", "main", head);
@@ -140,6 +139,18 @@ describe("a hostile clone", () => {
     expect(await readdir(join(path, ".git"))).not.toContain("hooks");
     expect(await readFile(join(path, ".git/config"), "utf8")).not.toContain("touch");
     expect(await sh(path, ["status", "--porcelain"])).toBe("");
+  });
+
+  test("runs nothing while it is removed and its commits are kept", async () => {
+    await using bench = await workbench();
+    const { path } = await bench.git.prepare(bench.order());
+    const head = await plant(bench, path);
+
+    expect(await bench.git.removeClone(ITEM, "boss")).toBe(true);
+
+    expect(await markers(bench)).toEqual([]);
+    const cache = join(bench.stateDir, "cache/acme/widgets.git");
+    expect(await sh(cache, ["rev-parse", "refs/claude-hooks/removed-boss-42"])).toBe(head);
   });
 
   test("the plants are live: a plain git in the clone runs them", async () => {

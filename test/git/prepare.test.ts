@@ -168,7 +168,6 @@ describe("a later prepare", () => {
       );
 
     await expect(bench.git.push(bench.pushOrder())).rejects.toMatchObject({ kind: "broken" });
-    expect(await bench.git.keep(ITEM, "boss", "kept")).toBeNull();
     const again = await bench.git.prepare(bench.order({ at, run: "second" }));
 
     expect(again).toMatchObject({ fresh: true, kept: null, headSha: at });
@@ -322,12 +321,13 @@ describe("the cache", () => {
     await using bench = await workbench();
     const { path } = await bench.git.prepare(bench.order());
     const own = await commit(path, { a: "1\n" }, "Own");
-    expect(await bench.git.keep(ITEM, "boss", "r9")).toBe("refs/claude-hooks/r9");
+    expect(await bench.git.removeClone(ITEM, "boss")).toBe(true);
     await rm(join(cacheOf(bench.stateDir), "config"));
 
     await bench.restart().prepare(bench.order());
 
-    const kept = await sh(cacheOf(bench.stateDir), ["rev-parse", "refs/claude-hooks/r9"]);
+    const ref = "refs/claude-hooks/removed-boss-42";
+    const kept = await sh(cacheOf(bench.stateDir), ["rev-parse", ref]);
     expect(kept).toBe(own);
   });
 

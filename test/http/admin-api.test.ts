@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import type { SessionRow } from "../../src/ports/store.ts";
+import type { SessionRow } from "../../src/ports/store/sessions.ts";
 import { adminWorld, START } from "../support/admin-world.ts";
 import { fillStore, HOSTILE, RUN_ID } from "../support/fill-store.ts";
 import { openGates } from "../support/gates.ts";

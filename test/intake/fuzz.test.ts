@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { countDeliveries } from "../../src/intake/count-deliveries.ts";
 import { createIntake, type Intake, type IntakeOptions } from "../../src/intake/create-intake.ts";
 import { rawPath } from "../../src/intake/raw-path.ts";
-import type { DeliveryRecord, Mark } from "../../src/ports/store.ts";
+import type { DeliveryRecord } from "../../src/ports/store/deliveries.ts";
+import type { Mark } from "../../src/ports/store/marks.ts";
 import {
   BODY_BYTES,
   type Draft,

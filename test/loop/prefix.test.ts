@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { prefixNotices, toolsDigest } from "../../src/main/prefixes.ts";
-import type { Prefix } from "../../src/ports/store.ts";
+import type { Prefix } from "../../src/ports/store/prefixes.ts";
 import { readPrefixes } from "../../src/store/read-prefixes.ts";
 import { forgeTool, steps } from "../support/model-steps.ts";
 import { serviceWorld } from "../support/service-world.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { ForgeFailure } from "../../src/ports/forge.ts";
 import { GitFailure } from "../../src/ports/git.ts";
-import type { RunClaim } from "../../src/ports/store.ts";
+import type { RunClaim } from "../../src/ports/store/claims.ts";
 import type { RunDependencies } from "../../src/run/dependencies.ts";
 import { executeRun } from "../../src/run/execute-run.ts";
 import { openGates } from "../support/gates.ts";

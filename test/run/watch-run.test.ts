@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "bun:test";
 import { ForgeFailure } from "../../src/ports/forge.ts";
-import type { RunClaim } from "../../src/ports/store.ts";
+import type { RunClaim } from "../../src/ports/store/claims.ts";
 import type { RunDependencies } from "../../src/run/dependencies.ts";
 import { type RunWatch, watchRun } from "../../src/run/watch-run.ts";
 import { HEAD, policyWith, snapshotWith } from "../support/world.ts";

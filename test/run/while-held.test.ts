@@ -6,7 +6,6 @@ import { actorWhileHeld, gitWhileHeld } from "../../src/run/while-held.ts";
 const READING: readonly string[] = ["login", "reviews"];
 const WRITING = [
   "comment",
-  "editComment",
   "react",
   "openPull",
   "submitReview",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { ProcessIdentity } from "../../src/ports/jail.ts";
 import { createJail } from "../../src/sandbox/create-jail.ts";
 import { createProcesses } from "../../src/sandbox/create-processes.ts";
+import { pidsWith } from "../support/process-tree.ts";
 
 const processes = createProcesses();
 
@@ -19,19 +20,6 @@ async function until(condition: () => boolean): Promise<void> {
     if (performance.now() > deadline) throw new Error("waited for 5 s in vain");
     await Bun.sleep(10);
   }
-}
-
-/** Pids whose command line holds the text. */
-async function pidsWith(text: string): Promise<readonly number[]> {
-  const found: number[] = [];
-  for await (const path of new Bun.Glob("[0-9]*/cmdline").scan({ cwd: "/proc" })) {
-    const line = await Bun.file(`/proc/${path}`)
-      .text()
-      .catch(() => "");
-    const pid = Number(path.split("/")[0]);
-    if (line.includes(text) && pid !== process.pid) found.push(pid);
-  }
-  return found;
 }
 
 describe("identity", () => {

@@ -101,7 +101,6 @@ export function scriptedGit(forge: StoryForge, heads: Map<string, string>): Git 
     },
     remoteHead,
     inspect: async () => ({ headSha: shas.base, aheadOfBase: false, dirtyFiles: [] }),
-    keep: async () => null,
     readBase: async () => null,
     diff: async () => "+2\n",
     log: async () => [],

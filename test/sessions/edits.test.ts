@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
-import type { SessionRow } from "../../src/ports/store.ts";
+import type { SessionRow } from "../../src/ports/store/sessions.ts";
 import { dropSession, setSession } from "../../src/sessions/store.ts";
 import { openSessionWorld, type SessionWorld, textOf } from "../support/session-world.ts";
 import { aSession, NOON } from "../support/store-world.ts";

@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "../../src/ports/observe.ts";
-import type { SessionLines, SessionTable } from "../../src/ports/store.ts";
+import type { SessionLines, SessionTable } from "../../src/ports/store/sessions.ts";
 import { dropSession, openSessionStore, setSession } from "../../src/sessions/store.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { aSession, NOON } from "../support/store-world.ts";

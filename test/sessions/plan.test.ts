@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import type { RunRecord } from "../../src/domain/ledger.ts";
 import type { Skill } from "../../src/domain/skill.ts";
-import type { Conversation, SessionRow } from "../../src/ports/store.ts";
+import type { Conversation } from "../../src/ports/store/conversations.ts";
+import type { SessionRow } from "../../src/ports/store/sessions.ts";
 import { planSession } from "../../src/sessions/plan.ts";
 import { rotationOf } from "../../src/sessions/rotation.ts";
 import { NOW, runRecord } from "../support/world.ts";

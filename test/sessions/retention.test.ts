@@ -14,6 +14,7 @@ import {
   NOON,
   openStoreWorld,
   orderRun,
+  putSessions,
   REPO,
   type StoreWorld,
 } from "../support/store-world.ts";
@@ -75,7 +76,7 @@ describe("a session that was not used for its days", () => {
   test("is dropped with its transcript and that as the reason; a younger one stays", async () => {
     await using world = await retentionWorld();
     const young = aSession("boss", 2, { updatedAt: NOON + 1 });
-    await world.store.sessions.putAll([aSession("boss", 1), aSession("reviewer", 1), young]);
+    await putSessions(world.store, [aSession("boss", 1), aSession("reviewer", 1), young]);
     await world.home("boss", 1, NOON);
     await world.home("boss", 2, NOON);
     await markItem(world.store, 1);
@@ -92,7 +93,7 @@ describe("a session that was not used for its days", () => {
 
   test("leaves the item as it was: its mark is still there, and it can be claimed", async () => {
     await using world = await retentionWorld();
-    await world.store.sessions.putAll([aSession("boss", 1)]);
+    await world.store.sessions.put(aSession("boss", 1));
     await markItem(world.store, 1);
 
     expect((await dropUnused(world.retention)).sessions).toBe(1);
@@ -107,7 +108,7 @@ describe("a session that was not used for its days", () => {
     ["its transcript is newer", "file"],
   ])("stays while %s", async (_what, kind) => {
     await using world = await retentionWorld();
-    await world.store.sessions.putAll([aSession("boss", 1)]);
+    await world.store.sessions.put(aSession("boss", 1));
     await world.home("boss", 1, kind === "file" ? NOON + 1 : NOON);
     if (kind === "reconcile") {
       await markItem(world.store, 1);
@@ -125,7 +126,7 @@ describe("a session that was not used for its days", () => {
 
   test("stays when it is used between the look and the lease", async () => {
     await using world = await retentionWorld();
-    await world.store.sessions.putAll([aSession("boss", 1)]);
+    await world.store.sessions.put(aSession("boss", 1));
     await markItem(world.store, 1);
     const { store } = world;
     const claimItem: typeof store.work.claimItem = async (...args) => {
@@ -140,7 +141,7 @@ describe("a session that was not used for its days", () => {
 
   test("is dropped though another agent's order waits on the same item", async () => {
     await using world = await retentionWorld();
-    await world.store.sessions.putAll([aSession("boss", 1), aSession("reviewer", 1)]);
+    await putSessions(world.store, [aSession("boss", 1), aSession("reviewer", 1)]);
     await orderRun(world.store, 1, anOrder({ agent: "reviewer", skill: "review" }));
 
     await dropUnused(world.retention);
@@ -152,7 +153,7 @@ describe("a session that was not used for its days", () => {
 describe("a directory that belongs to no session", () => {
   test("goes when it is as old; one of a session, a younger one and a foreign one stay", async () => {
     await using world = await retentionWorld();
-    await world.store.sessions.putAll([aSession("boss", 1, { updatedAt: NOON + 1 })]);
+    await world.store.sessions.put(aSession("boss", 1, { updatedAt: NOON + 1 }));
     await world.home("boss", 1, NOON);
     await world.home("boss", 2, NOON);
     await world.home("boss", 3, NOON + 2);
@@ -202,14 +203,14 @@ describe("with shared transcripts", () => {
     await using world = await retentionWorld(shared.store);
     shared.clock.now = NOON;
     for (const number of [1, 2, 3]) {
-      await world.store.sessions.putAll([aSession("boss", number)]);
+      await world.store.sessions.put(aSession("boss", number));
       await world.home("boss", number, NOON);
       if (number === 2) shared.clock.now = world.clock.now;
       await shared.store.take(keyOf(number), ME);
       const key = { session: keyOf(number), id: "one" };
       await shared.store.append(key, ME, [{ id: "a", text: "{}" }]);
     }
-    await world.store.sessions.putAll([aSession("boss", 3, { updatedAt: NOON + 1 })]);
+    await world.store.sessions.put(aSession("boss", 3, { updatedAt: NOON + 1 }));
 
     expect(await dropUnused(world.retention)).toEqual({ sessions: 1, homes: 2, transcripts: 0 });
 
@@ -228,7 +229,7 @@ describe("with shared transcripts", () => {
       const key = { session: keyOf(number), id: "one" };
       await shared.store.append(key, ME, [{ id: "a", text: "{}" }]);
     }
-    await world.store.sessions.putAll([aSession("boss", 1, { updatedAt: NOON + 1 })]);
+    await world.store.sessions.put(aSession("boss", 1, { updatedAt: NOON + 1 }));
 
     expect(await dropUnused(world.retention)).toEqual({ ...NOTHING, transcripts: 1 });
 
@@ -239,7 +240,7 @@ describe("with shared transcripts", () => {
 
 test("a turn that breaks is said, and the next one comes", async () => {
   await using world = await retentionWorld();
-  await world.store.sessions.putAll([aSession("boss", 1, { updatedAt: 0 })]);
+  await world.store.sessions.put(aSession("boss", 1, { updatedAt: 0 }));
   const warnings: string[] = [];
   const ended = new AbortController();
   let turns = 0;

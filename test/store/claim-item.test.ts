@@ -9,6 +9,7 @@ import {
   NOON,
   openStoreWorld,
   orderRun,
+  putSessions,
 } from "../support/store-world.ts";
 
 const LEASE_MS = 30_000;
@@ -65,7 +66,7 @@ test("unused sessions come with the oldest first, and only so many", async () =>
   await using world = await openStoreWorld();
   const { sessions } = world.store;
   const at = (number: number, updatedAt: number) => aSession("boss", number, { updatedAt });
-  await sessions.putAll([at(1, NOON + 2), at(2, NOON), at(3, NOON + 1), at(4, NOON + 3)]);
+  await putSessions(world.store, [at(1, NOON + 2), at(2, NOON), at(3, NOON + 1), at(4, NOON + 3)]);
 
   const numbers = async (before: number, limit: number) =>
     (await sessions.unused(before, limit)).map(({ number }) => number);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { StoreFailure } from "../../src/ports/store.ts";
+import { StoreFailure } from "../../src/ports/store/failure.ts";
 import {
   anEnd,
   anOrder,

@@ -33,6 +33,56 @@ test("calls of one turn share a transaction, and the same id among them is a dup
   expect(await world.store.work.unresolved(1000)).toHaveLength(50);
 });
 
+test("calls that keep coming turn by turn share a transaction, but only for some turns", async () => {
+  await using world = await openStoreWorld();
+  let wakes = 0;
+  world.store.onWake(() => {
+    wakes += 1;
+  });
+  /** One call in each of so many turns of the event loop, each before the store's own turn. */
+  const recordInTurns = async (name: string, turns: number): Promise<void> => {
+    const calls: Promise<unknown>[] = [];
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const call = (turn: number) => {
+      if (turn < turns) setImmediate(call, turn + 1);
+      calls.push(world.store.deliveries.record(aDelivery(`${name}${turn}`), []));
+      if (turn === turns) resolve();
+    };
+    call(1);
+    await promise;
+    await Promise.all(calls);
+  };
+
+  await recordInTurns("a", 4);
+  expect(wakes).toBe(1);
+  await recordInTurns("b", 40);
+  expect(wakes).toBeGreaterThan(2);
+  expect((await world.store.deliveries.list(100, null)).rows).toHaveLength(44);
+});
+
+test.each([1, 2, 33])("batches of %d deliveries in a row keep what is their own", async (size) => {
+  await using world = await openStoreWorld("memory");
+  const batches = [
+    Array.from({ length: size }, (_, index) =>
+      aDelivery(`a${index}`, { number: null, sender: null, bodySha256: `a${index}` }),
+    ),
+    Array.from({ length: size }, (_, index) => {
+      const ignored = { status: "ignored", reason: "own echo" } as const;
+      return aDelivery(`b${index}`, { number: index, repo: null, receivedAt: index, ...ignored });
+    }),
+    Array.from({ length: size }, (_, index) => aDelivery(`c${index}`, { sender: `s${index}` })),
+  ];
+  for (const batch of batches) {
+    const record = world.store.deliveries.record;
+    await Promise.all(batch.map((row, index) => record(row, [issueMark(index)])));
+  }
+
+  const { rows } = await world.store.deliveries.list(100, null);
+  expect(rows.toReversed()).toEqual(batches.flat());
+  const marks = (await world.store.work.unresolved(100)).map(({ mark }) => mark);
+  expect(marks).toEqual(batches[0]?.map((_, index) => issueMark(index)) ?? []);
+});
+
 test("what was ignored is not remembered as handled: the same id is taken again when it counts", async () => {
   await using world = await openStoreWorld();
   const { deliveries, work } = world.store;
@@ -119,6 +169,21 @@ test("twins do not follow from twins: five minutes after the first it is a deliv
     answers.push(await world.store.deliveries.record(delivery, []));
   }
   expect(answers).toEqual(["accepted", "duplicate", "accepted", "duplicate"]);
+});
+
+test("of several with the same body a twin is that of the newest", async () => {
+  await using world = await openStoreWorld("memory");
+  for (const [id, ms] of [
+    ["d1", 0],
+    ["d2", 5 * MINUTE_MS + 1],
+    ["d3", 5 * MINUTE_MS],
+  ] as const) {
+    const patch = { receivedAt: NOON + ms, bodySha256: "0".repeat(64) };
+    await world.store.deliveries.record(aDelivery(id, patch), []);
+  }
+
+  const { rows } = await world.store.deliveries.list(10, null);
+  expect(rows.map(({ reason }) => reason)).toEqual(["same body as d2", null, null]);
 });
 
 test("a body that was ignored has no twins", async () => {

@@ -10,6 +10,7 @@ import {
   NOON,
   openStoreWorld,
   orderRun,
+  putSessions,
   type StoreWorld,
 } from "../support/store-world.ts";
 
@@ -95,11 +96,7 @@ test("sessions, clones and branches not yet tried are leftovers, until they are 
   const { store } = world;
   const item = itemRef(42);
   await ranOn(world, "r1", 42, NOON);
-  await store.sessions.putAll([
-    aSession("boss", 42),
-    aSession("reviewer", 42),
-    aSession("boss", 4),
-  ]);
+  await putSessions(store, [aSession("boss", 42), aSession("reviewer", 42), aSession("boss", 4)]);
   await store.ledger.cloneMade(item, "boss");
   await store.ledger.cloneMade(item, "boss");
   await store.runs.pushed("r1", "boss/42", "sha1");

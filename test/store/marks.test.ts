@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { Claim } from "../../src/ports/store.ts";
+import type { Claim } from "../../src/ports/store/claims.ts";
 import {
   aResult,
   claimReconcile,

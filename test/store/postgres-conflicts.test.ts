@@ -1,6 +1,6 @@
 import { expect, setDefaultTimeout, test } from "bun:test";
 import pg from "pg";
-import { StoreFailure } from "../../src/ports/store.ts";
+import { StoreFailure } from "../../src/ports/store/failure.ts";
 import { postgresWorld, until } from "../support/postgres-world.ts";
 import { aDelivery, issueMark } from "../support/store-world.ts";
 

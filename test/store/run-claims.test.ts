@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import type { RunClaim, RunLimits, Store } from "../../src/ports/store.ts";
+import type { RunClaim, RunLimits } from "../../src/ports/store/claims.ts";
+import type { Store } from "../../src/ports/store.ts";
 import {
   anOrder,
   aResult,

@@ -52,7 +52,7 @@ describe("who may append", () => {
     await world.store.append(KEY, ME, [line("a")]);
     await world.store.append({ ...KEY, id: "two" }, ME, [line("a")]);
 
-    expect(await world.store.dropSession(SESSION)).toBe(2);
+    expect(await world.store.dropConversations(SESSION)).toBe(2);
 
     expect(await refusalOf(world.store.append(KEY, ME, [line("b")]))).toBe("stale");
     expect(await world.all(KEY)).toEqual([]);
@@ -147,13 +147,13 @@ describe("a stored transcript", () => {
     await world.store.append(KEY, ME, [line("a")]);
     const { now } = world.clock;
 
-    expect(await world.store.dropSession(SESSION, now)).toBeNull();
+    expect(await world.store.dropConversations(SESSION, now)).toBeNull();
     expect(await world.all(KEY)).toEqual(["a"]);
     expect(await world.store.append(KEY, ME, [line("b")])).toBe(1);
 
-    expect(await world.store.dropSession(SESSION, now + 1)).toBe(1);
+    expect(await world.store.dropConversations(SESSION, now + 1)).toBe(1);
     expect(await world.store.has(KEY)).toBe(false);
-    expect(await world.store.dropSession(SESSION, now + 1)).toBe(0);
+    expect(await world.store.dropConversations(SESSION, now + 1)).toBe(0);
   });
 
   test("survives the end of its process, in a file only its owner may read", async () => {

@@ -1,7 +1,8 @@
 import { createAdminListener } from "../../src/http/admin-listener.ts";
 import type { AdminOptions } from "../../src/http/admin-options.ts";
 import type { Listener } from "../../src/http/serve.ts";
-import type { PauseScope, Store } from "../../src/ports/store.ts";
+import type { PauseScope } from "../../src/ports/store/work.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open-store.ts";
 
 export const TOKEN = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";

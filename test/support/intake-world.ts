@@ -2,7 +2,9 @@ import { createHmac } from "node:crypto";
 import { createPublicListener } from "../../src/http/public-listener.ts";
 import type { Listener } from "../../src/http/serve.ts";
 import { createIntake, type IntakeOptions } from "../../src/intake/create-intake.ts";
-import type { DeliveryRecord, Mark, Store } from "../../src/ports/store.ts";
+import type { DeliveryRecord } from "../../src/ports/store/deliveries.ts";
+import type { Mark } from "../../src/ports/store/marks.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { openStore } from "../../src/store/open-store.ts";
 
 export const SECRET = "fixture-secret";

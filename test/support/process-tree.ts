@@ -33,3 +33,15 @@ export async function isRunning(pid: number): Promise<boolean> {
   const state = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[0] ?? "";
   return state !== "" && state !== "Z" && state !== "X";
 }
+
+/** Pids of other processes whose command line holds the text; its words end with a NUL each. */
+export async function pidsWith(text: string): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (const entry of await readdir("/proc")) {
+    const pid = Number(entry);
+    if (!Number.isInteger(pid) || pid === process.pid) continue;
+    const line = await readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => "");
+    if (line.includes(text)) found.push(pid);
+  }
+  return found;
+}

@@ -5,17 +5,12 @@ import { join } from "node:path";
 import type { RunOrder } from "../../src/domain/decision.ts";
 import type { Seen } from "../../src/domain/seen.ts";
 import type { ItemRef, Snapshot } from "../../src/domain/snapshot.ts";
-import type {
-  Claim,
-  DeliveryRecord,
-  Mark,
-  ReconcileResult,
-  RunClaim,
-  RunEnd,
-  RunStart,
-  SessionRow,
-  Store,
-} from "../../src/ports/store.ts";
+import type { Claim, ReconcileResult, RunClaim } from "../../src/ports/store/claims.ts";
+import type { DeliveryRecord } from "../../src/ports/store/deliveries.ts";
+import type { Mark } from "../../src/ports/store/marks.ts";
+import type { RunEnd, RunStart } from "../../src/ports/store/runs.ts";
+import type { SessionRow } from "../../src/ports/store/sessions.ts";
+import type { Store } from "../../src/ports/store.ts";
 import { openPostgresStore } from "../../src/store/open-postgres-store.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import { sharedCluster } from "./postgres-cluster.ts";
@@ -143,6 +138,11 @@ export function aResult(patch: Partial<ReconcileResult> = {}): ReconcileResult {
     parks: [],
     ...patch,
   };
+}
+
+/** Stores all of them; durable when it resolves. */
+export async function putSessions(store: Store, rows: readonly SessionRow[]): Promise<void> {
+  await Promise.all(rows.map((row) => store.sessions.put(row)));
 }
 
 export function aSession(

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import { ForgeFailure } from "../../src/ports/forge.ts";
-import type { RunClaim } from "../../src/ports/store.ts";
+import type { RunClaim } from "../../src/ports/store/claims.ts";
 import { openStore } from "../../src/store/open-store.ts";
 import type { WorkDependencies } from "../../src/work/dependencies.ts";
 import { createWorkLoop } from "../../src/work/loop.ts";
@@ -153,3 +153,19 @@ test.each(["not_found", "unavailable", "auth"] as const)(
     expect((await store.work.item(ITEM))?.retryAt).toBeGreaterThan(Date.now());
   },
 );
+
+test("a database that fails when it is asked what is due next does not end the loop", async () => {
+  await using store = await storeThatFailsOnce();
+  await using world = await workWorld({
+    store: store.store,
+    readSnapshot: async () => snapshotWith({ assignees: [], acts: [] }),
+  });
+
+  world.loop.start();
+  await until(() => store.hasFailed());
+  await world.store.work.mark([MARK], true);
+  world.loop.wake();
+
+  await until(async () => (await store.store.work.item(ITEM))?.decision === "nothing");
+  expect(world.warned).toContain("the work loop stumbled");
+});

@@ -48,8 +48,11 @@ async function look(config: Config, agent: AgentConfig, inspector: ForgeInspecto
       known: null,
     };
   }
-  if (!answer.ok && ["unavailable", "rate_limited"].includes(answer.failure.kind)) {
-    return { findings: [question.unchecked(answer.words, "ask again later")], known: null };
+  // Only a forge that knows the token refuses it one thing; a page of a proxy takes no token.
+  if (!answer.ok && answer.failure.kind !== "forbidden") {
+    const isForNow = ["unavailable", "rate_limited"].includes(answer.failure.kind);
+    const remedy = isForNow ? "ask again later" : "look at what stands between here and the forge";
+    return { findings: [question.unchecked(answer.words, remedy)], known: null };
   }
   const taken = question.ok("the forge takes it");
   const { account, findings } = answer.ok
@@ -109,7 +112,7 @@ async function askElsewhere(
   );
   for (const repo of namedRepositories(config).slice(0, PLACES_MAX)) {
     const facts = await tried(async () => await inspector.repository(repo));
-    if (!facts.ok || facts.value.mayAdminister) continue;
+    if (!facts.ok || facts.value.mayAdminister !== false) continue;
     const own = await tried(async () => await inspector.ownAccount(repo, agent.login));
     if (!own.ok || own.value === null) continue;
     const found = `${repo} knows the token as ${own.value.login}'s`;

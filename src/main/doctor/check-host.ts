@@ -5,7 +5,7 @@ import { findBinary } from "../../agent/find-binary.ts";
 import type { Config } from "../../config/config.ts";
 import { gitVersion } from "../../git/git-version.ts";
 import { GitFailure } from "../../ports/git.ts";
-import { StoreFailure } from "../../ports/store.ts";
+import { StoreFailure } from "../../ports/store/failure.ts";
 import { createJail } from "../../sandbox/create-jail.ts";
 import { lookAtPostgres } from "../../store/prepare-postgres.ts";
 import { lookAtStateDir } from "../check-state-dir.ts";

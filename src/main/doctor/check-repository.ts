@@ -8,6 +8,8 @@ import { checkRules } from "./check-rules.ts";
 import { ask, type Finding } from "./finding.ts";
 import { type Tried, tried } from "./tried.ts";
 
+const UNTOLD = "the forge does not tell the account's rights";
+
 /** What a repository is asked with. */
 export interface RepositoryParts {
   readonly known: readonly KnownAgent[];
@@ -34,7 +36,7 @@ export async function checkRepository(
   const first = seeing[0];
   const access = looks.flatMap(({ one, answer }) => accessFindings(repo, one, answer));
   // A forge that is silent is asked no more than once.
-  if (access.length > 0 && access.every(({ state }) => state === "not_checked")) return access;
+  if (first === undefined && access.length > 0 && access.every(isUnchecked)) return access;
   return [
     ...access,
     ...(first === undefined
@@ -48,6 +50,8 @@ export async function checkRepository(
     ...(await checkHooks(repository, parts)),
   ];
 }
+
+const isUnchecked = ({ state }: Finding): boolean => state === "not_checked";
 
 function accessFindings(
   repo: string,
@@ -68,18 +72,22 @@ function accessFindings(
   const { mayPush, mayAdminister } = answer.value;
   const rights = ask("repository.administrator", "is the account no administrator?", about);
   return [
-    mayPush
-      ? access.ok(`${agent.login} may write to ${repo}`)
-      : access.problem(
-          `${agent.login} may only read ${repo}: it cannot be assigned, and its reviews do not count`,
-          give,
-        ),
-    mayAdminister
-      ? rights.problem(
-          `${agent.login} administrates ${repo}: no run of any agent begins there`,
-          `give ${agent.login} write access only`,
-        )
-      : rights.ok(`${agent.login} does not administrate ${repo}`),
+    mayPush === null
+      ? access.unchecked(UNTOLD)
+      : mayPush
+        ? access.ok(`${agent.login} may write to ${repo}`)
+        : access.problem(
+            `${agent.login} may only read ${repo}: it cannot be assigned, and its reviews do not count`,
+            give,
+          ),
+    mayAdminister === null
+      ? rights.unchecked(UNTOLD)
+      : mayAdminister
+        ? rights.problem(
+            `${agent.login} administrates ${repo}: no run of any agent begins there`,
+            `give ${agent.login} write access only`,
+          )
+        : rights.ok(`${agent.login} does not administrate ${repo}`),
   ];
 }
 

@@ -5,7 +5,9 @@ import type { ItemRef, Snapshot } from "../../domain/snapshot.ts";
 import type { ForgeActor, ForgeReader } from "../../ports/forge.ts";
 import type { Git, Workspace } from "../../ports/git.ts";
 import type { Audit, Log, SecretScan } from "../../ports/observe.ts";
-import type { EffectStore, PullTable, RunStore } from "../../ports/store.ts";
+import type { EffectStore } from "../../ports/store/effects.ts";
+import type { PullTable } from "../../ports/store/pulls.ts";
+import type { RunStore } from "../../ports/store/runs.ts";
 
 /** Everything the effects of one run may use; bound to its work item and its agent's account. */
 export interface EffectContext {
