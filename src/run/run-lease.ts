@@ -9,6 +9,8 @@ const RENEW_EVERY_MS = 5000;
  * be gone, and no act may be under way, whatever the clocks of others say.
  */
 const LEASE_SPARE_MS = 7000;
+/** So long the claim itself is believed; a process that stood still since then may have lost it. */
+const UNCONFIRMED_MS = 10_000;
 
 /** The lease of a living run, as far as this process can know. */
 export interface RunLease {
@@ -23,8 +25,7 @@ export function createRunLease(
   claim: RunClaim,
   work: Pick<WorkStore, "heartbeat" | "leaseState">,
 ): RunLease {
-  // The claim that gave the lease was made before; preparing has not begun.
-  let heldUntil = performance.now() + LEASE_MS;
+  let heldUntil = performance.now() + UNCONFIRMED_MS + LEASE_SPARE_MS;
   let renewAt = 0;
   return {
     holds: () => performance.now() < heldUntil - LEASE_SPARE_MS,

@@ -20,14 +20,6 @@ const BUSY_TIMEOUT_MS = 5000;
 const BLOCKING_MS = 25;
 const AGAIN_MS = 25;
 
-/**
- * Pages in the WAL, of 4 KB each, after which a commit copies them into the database, which holds the
- * process. SQLite's own 1000 are little more than 100 deliveries: one in a hundred then waits for
- * that (measured at 100,000 deliveries: p99 of a commit 4 ms, with this 1 ms). What copies in quiet
- * times is `checkpoint` of the store; after a crash reading so large a WAL takes 10 ms.
- */
-const CHECKPOINT_PAGES = 4000;
-
 /** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
 const STATEMENTS_MAX = 200;
 
@@ -105,7 +97,6 @@ function openDatabase(path: string): Database {
     database.run("pragma journal_mode = wal");
     database.run("pragma synchronous = full");
     database.run("pragma foreign_keys = on");
-    database.run(`pragma wal_autocheckpoint = ${CHECKPOINT_PAGES}`);
     database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
   } catch (error) {
     database.close();

@@ -79,17 +79,16 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
   async function turn(): Promise<void> {
     while (!stopping) {
       alarm = new AbortController();
-      let coolDown = false;
       try {
         gates.tryDue();
         await claimAll();
+        if (stopping) return;
+        await wait(PACE_MS);
+        await waitAtMost(await untilDue(deps), alarm.signal);
       } catch (error) {
-        coolDown = true;
         log.error("the work loop stumbled", { reason: String(error) });
+        if (!stopping) await wait(COOL_DOWN_MS);
       }
-      if (stopping) return;
-      await wait(coolDown ? COOL_DOWN_MS : PACE_MS);
-      if (!coolDown) await waitAtMost(await untilDue(deps), alarm.signal);
     }
   }
 
