@@ -3,9 +3,9 @@ import { StoreFailure } from "../ports/store/failure.ts";
 import { pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import type { DeliveryTable } from "./tables.ts";
 import {
-  type Answer,
   createWriteDeliveries,
   type Entry,
+  type Recorded,
   type WriteDeliveries,
 } from "./write-deliveries.ts";
 
@@ -15,7 +15,7 @@ const BATCH_MAX = 500;
 const TURNS_MAX = 8;
 
 interface Waiting extends Entry {
-  readonly resolve: (answer: Answer) => void;
+  readonly resolve: (answer: Recorded) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -42,7 +42,7 @@ export function createDeliveries(
 
   return {
     record(delivery, marks) {
-      return new Promise<Answer>((resolve, reject) => {
+      return new Promise<Recorded>((resolve, reject) => {
         const answer =
           <T>(give: (value: T) => void) =>
           (value: T) => {

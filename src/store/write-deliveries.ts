@@ -15,7 +15,7 @@ export interface Entry {
 }
 
 /** What became of an entry, see DeliveryStore. */
-export type Answer = "accepted" | "duplicate";
+export type Recorded = "accepted" | "duplicate";
 
 /**
  * Writes a batch and its marks inside a transaction; `at` is the time of the marks, epoch ms.
@@ -25,7 +25,7 @@ export type WriteDeliveries = (
   tx: Executor,
   batch: readonly Entry[],
   at: number,
-) => Promise<readonly Answer[]>;
+) => Promise<readonly Recorded[]>;
 
 /** Makes the function that writes batches; it keeps the texts of its statements. */
 export function createWriteDeliveries(context: StoreContext): WriteDeliveries {

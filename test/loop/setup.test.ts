@@ -50,6 +50,7 @@ describe("the repository's set-up command", () => {
     expect(await left(world, "runs")).toBe("ran\n");
     expect(await left(world, "place")).toBe("/clone\n");
     expect((await left(world, "env")).split("\n").filter(Boolean)).toEqual([
+      "CLAUDE_HOOKS_JAIL",
       "HOME",
       "PATH",
       "PWD",
