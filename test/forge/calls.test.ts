@@ -123,6 +123,17 @@ describe("the token", () => {
     expect(at.seen).toHaveLength(1);
   });
 
+  test("control: a call that follows the redirect reaches the other server", async () => {
+    await using canary = stub(() => version());
+    await using at = stub(() => Response.redirect(`${canary.url}/api/v1/version`, 301));
+    const headers = { Authorization: "token reader-token" };
+
+    const answer = await fetch(`${at.url}/api/v1/version`, { headers, redirect: "follow" });
+
+    expect(answer.status).toBe(200);
+    expect(canary.seen.map(({ call }) => call)).toEqual(["GET /version"]);
+  });
+
   test("is asked for at each call, of the agent who acts or of the reader", async () => {
     await using at = stub(() => Response.json({ id: 1, version: "1" }));
     let token = "old";

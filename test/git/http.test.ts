@@ -1,7 +1,8 @@
 import { expect, test } from "bun:test";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
+import { execa } from "execa";
 import { startForge } from "../../demo/forge/start-forge.ts";
 import { createGit } from "../../src/git/create-git.ts";
 import type { Git } from "../../src/ports/git.ts";
@@ -59,8 +60,11 @@ const basic = (token: string): string =>
   `Authorization: Basic ${Buffer.from(`claude-hooks:${token}`).toString("base64")}`;
 const order = { item: ITEM, agent: "boss", base: "main", branch: "boss/42" };
 
-test("over HTTP the reader fetches, the agent pushes, and no token is in an argument or a file", async () => {
-  await using at = await site();
+/** What the service's git was started with and left behind, searched for both tokens as they are and in Base64. */
+async function searched(
+  at: Site,
+  plant: (clone: string, git: string) => Promise<void> = () => Promise.resolve(),
+): Promise<{ readonly argv: string; readonly found: readonly string[] }> {
   const log = join(at.root, "argv.log");
   const bin = join(at.root, "bin");
   await mkdir(bin);
@@ -70,18 +74,47 @@ test("over HTTP the reader fetches, the agent pushes, and no token is in an argu
     `#!/bin/sh\nprintf '%s\\n' "$*" >> ${log}\nexec ${real} "$@"\n`,
   );
   await chmod(join(bin, "git"), 0o755);
-  const git = at.git({ searchPath: `${bin}:/usr/local/bin:/usr/bin:/bin` });
+  const searchPath = `${bin}:/usr/local/bin:/usr/bin:/bin`;
+  const git = at.git({ searchPath });
 
   const made = await git.prepare({ ...order, at: null, identity: IDENTITY, run: "r1" });
   const head = await commit(made.path, { a: "1\n" }, "Work");
+  await plant(made.path, join(bin, "git"));
   const answer = await git.push({ ...order, remoteSha: null, run: "r1" });
 
   expect(answer).toEqual({ kind: "pushed", sha: head });
   const argv = await readFile(log, "utf8");
-  expect(argv).toContain("push");
   const secrets = Object.values(at.tokens).flatMap((token) => [token, basic(token).slice(-20)]);
-  const texts = [argv, ...(await smallFiles(join(at.root, "state")))];
-  for (const secret of secrets) expect(texts.filter((text) => text.includes(secret))).toEqual([]);
+  const has = (text: string) => secrets.some((secret) => text.includes(secret));
+  const files = await smallFiles(join(at.root, "state"));
+  return {
+    argv,
+    found: [
+      ...(has(argv) ? ["an argument"] : []),
+      ...files.filter(([, text]) => has(text)).map(([name]) => name),
+    ],
+  };
+}
+
+test("over HTTP the reader fetches, the agent pushes, and no token is in an argument or a file", async () => {
+  await using at = await site();
+
+  const { argv, found } = await searched(at);
+
+  expect(argv).toContain("push");
+  expect(found).toEqual([]);
+});
+
+test("control: the same search finds a token that a git was given in an argument, and one in a clone's configuration", async () => {
+  await using at = await site();
+  const header = basic(at.tokens.reader);
+
+  const { found } = await searched(at, async (clone, git) => {
+    await execa(git, ["-c", `http.extraHeader=${header}`, "ls-remote", at.url], { reject: false });
+    await sh(clone, ["config", "http.extraHeader", header]);
+  });
+
+  expect(found).toEqual(["an argument", "work/acme/widgets/42/boss/.git/config"]);
 });
 
 test("a token that may not push is an answer or a failure, never a success", async () => {
@@ -173,10 +206,14 @@ test("the clone's own git cannot reach the forge", async () => {
   await expect(sh(made.path, ["fetch", "origin"])).rejects.toThrow("does not appear");
 });
 
-async function smallFiles(root: string): Promise<string[]> {
+/** Every file below the directory, by its path there, with its bytes as text. */
+async function smallFiles(root: string): Promise<(readonly [string, string])[]> {
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());
   return await Promise.all(
-    files.map((entry) => readFile(join(entry.parentPath, entry.name), "latin1")),
+    files.map(async ({ parentPath, name }) => {
+      const path = join(parentPath, name);
+      return [relative(root, path), await readFile(path, "latin1")] as const;
+    }),
   );
 }

@@ -1,6 +1,17 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  unlink,
+  writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
 import { removeTree } from "../../src/git/remove-tree.ts";
 import { ITEM, workbench } from "./workbench.ts";
@@ -20,6 +31,20 @@ async function deepTree(at: string): Promise<void> {
   await Bun.$`perl -e ${made}`.cwd(at).quiet();
 }
 
+/**
+ * What `removeTree` must not be: `stat` instead of `lstat`. It deletes files only, and nothing but
+ * what really lies in one of the two directories that the test has made.
+ */
+async function removeThroughLinks(path: string, within: readonly string[]): Promise<void> {
+  const real = await realpath(path);
+  const isOurs = within.some(
+    (root) => /^\/tmp\/ch-tree-/u.test(root) && real.startsWith(`${root}/`),
+  );
+  if (!isOurs && !within.includes(real)) throw new Error(`${real} is not of this test`);
+  if (!(await stat(path)).isDirectory()) return await unlink(real);
+  for (const name of await readdir(path)) await removeThroughLinks(join(path, name), within);
+}
+
 describe("a tree that an agent has made", () => {
   test("is removed with everything in it, and nothing behind its links", async () => {
     const [tree, kept] = [join(dir, "tree"), join(dir, "kept")];
@@ -33,6 +58,22 @@ describe("a tree that an agent has made", () => {
 
     expect(existsSync(tree)).toBe(false);
     expect(await readdir(kept)).toEqual(["file"]);
+  });
+
+  test("control: a removal that follows links takes what is behind them", async () => {
+    const kept = await mkdtemp("/tmp/ch-tree-kept-");
+    try {
+      const tree = join(dir, "tree");
+      await mkdir(join(tree, "a"), { recursive: true });
+      await writeFile(join(kept, "file"), "x");
+      await symlink(kept, join(tree, "a/link"));
+
+      await removeThroughLinks(tree, [dir, kept]);
+
+      expect(existsSync(join(kept, "file"))).toBe(false);
+    } finally {
+      await rm(kept, { recursive: true, force: true });
+    }
   });
 
   test("may be a file, a link, or nothing", async () => {

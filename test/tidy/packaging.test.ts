@@ -105,6 +105,28 @@ describe("the container file", () => {
   });
 });
 
+/** What of these dependencies could become something else without a change of ours. */
+const floating = (dependencies: Readonly<Record<string, string>>) =>
+  Object.entries(dependencies)
+    .filter(([, version]) => !/^\d+\.\d+\.\d+$/u.test(version))
+    .map(([name]) => name);
+
+describe("the packages", () => {
+  test("are asked for in exactly one version each, and none is trusted to run a script when it is installed", async () => {
+    expect(floating({ ...packageFile.dependencies, ...packageFile.devDependencies })).toEqual([]);
+    expect(packageFile).not.toHaveProperty("trustedDependencies");
+    expect(await read("bun.lock")).not.toContain("trustedDependencies");
+    expect(await read("script/setup")).toContain("bun install --frozen-lockfile");
+  });
+
+  test.each(["^1.2.3", "~1.2.3", "1", "*", "latest", ">=1.2.3", "github:a/b", "file:../x"])(
+    "control: %s is not exactly one",
+    (version) => {
+      expect(floating({ some: version })).toEqual(["some"]);
+    },
+  );
+});
+
 describe("the bill of materials", () => {
   test("names every package of the lock file once, and is the same each time", async () => {
     const [lock, own] = [await read("bun.lock"), await read("package.json")];
