@@ -12,10 +12,11 @@ const SLEEP_MS_MAX = 5000;
 /** And the shortest: what is due may be waiting for a slot. */
 const SLEEP_MS_MIN = 50;
 /**
- * Between two looks for work, however often it is woken: in a storm of 200 deliveries a second every
- * one wakes it, and each look asks the store a dozen things.
+ * After a look for work it rests as long as the look took, this long at most, however often it is
+ * woken: in a storm of 200 deliveries a second every one wakes it, and each look asks the store a
+ * dozen things.
  */
-const PACE_MS = 25;
+const REST_MS_MAX = 25;
 /** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
 
@@ -80,10 +81,11 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
     while (!stopping) {
       alarm = new AbortController();
       try {
+        const began = performance.now();
         gates.tryDue();
         await claimAll();
         if (stopping) return;
-        await wait(PACE_MS);
+        await wait(Math.min(performance.now() - began, REST_MS_MAX));
         await waitAtMost(await untilDue(deps), alarm.signal);
       } catch (error) {
         log.error("the work loop stumbled", { reason: String(error) });
