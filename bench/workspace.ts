@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
@@ -9,11 +9,13 @@ const FILES_PER_DIRECTORY = 50;
 const ROUNDS = 5;
 /** Checkouts on a disk measure the disk, too (5,000 files took 0.1 s on one and 3.5 s on another). */
 const MEMORY = "/dev/shm";
+const PATIENCE_MS = 60_000;
 
 /**
- * A repository of 5,000 files: how long a run waits for its clone the first time (nothing there),
- * for another work item (the cache is there), and when it goes on with its own clone after somebody
- * pushed, the first time and each later one. In memory and on the disk. Prints medians and ratios.
+ * A repository of 5,000 files: how long a run waits for its clone the first time (nothing there), for
+ * another work item (the cache is there; then a spare work tree, too), and when it goes on with its own
+ * clone after somebody pushed, the first time and each later one. In memory and on the disk. Prints
+ * medians, and the median of the ratios to the cold clone of the same round.
  */
 async function main(): Promise<void> {
   for (const place of [MEMORY, tmpdir()]) {
@@ -26,9 +28,10 @@ async function measure(place: string): Promise<void> {
   const dir = await mkdtemp(join(place, "claude-hooks-bench-"));
   try {
     const origin = await makeOrigin(dir);
-    const times: Record<"cold" | "cached" | "second" | "later", number[]> = {
+    const times: Record<"cold" | "cached" | "prepared" | "second" | "later", number[]> = {
       cold: [],
       cached: [],
+      prepared: [],
       second: [],
       later: [],
     };
@@ -40,6 +43,7 @@ async function measure(place: string): Promise<void> {
         stateDir,
         remoteUrl: () => origin.bare,
         credential: () => null,
+        spareAfterMs: 0,
         now: Date.now,
         log: { debug: ignore, info: ignore, warn: console.error, error: console.error },
       });
@@ -56,24 +60,49 @@ async function measure(place: string): Promise<void> {
         });
         return performance.now() - start;
       };
+      // No spare is made while something is measured.
+      git.allowSpares(() => false);
       times.cold.push(await prepare(1, "a"));
       times.cached.push(await prepare(2, "b"));
+      // Git knows whole seconds: files as young as their index are read anew, as in the second run;
+      // what that writes down is of a later second, for no two runs of a clone fall in one.
+      await Bun.sleep(1100);
       await origin.push(`round ${round}`);
       times.second.push(await prepare(1, "c"));
-      // Git on this file system knows whole seconds: files as young as their index are read anew.
-      await Bun.sleep(1100);
       await origin.push(`round ${round} again`);
       times.later.push(await prepare(1, "d"));
+      git.allowSpares(() => true);
+      await prepare(3, "e");
+      await until(async () => await isThere(join(stateDir, "work/.spare/acme/widgets")));
+      git.allowSpares(() => false);
+      // The spare is of the base as it was before.
+      await origin.push(`round ${round} once more`);
+      times.prepared.push(await prepare(4, "f"));
+      await git.close();
     }
-    const cold = median(times.cold);
     for (const [name, list] of Object.entries(times)) {
-      const p50 = median(list);
-      console.log(`${name.padEnd(7)} ${p50.toFixed(0)} ms, ${(p50 / cold).toFixed(2)} of cold`);
+      const ratio = median(list.map((ms, round) => ms / (times.cold[round] ?? Number.NaN)));
+      const p50 = `${median(list).toFixed(0)} ms`;
+      console.log(`${name.padEnd(8)} ${p50.padStart(7)}, ${ratio.toFixed(2)} of cold`);
     }
   } finally {
     await rm(dir, { recursive: true, force: true });
   }
 }
+
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + PATIENCE_MS;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error("it took too long");
+    await Bun.sleep(10);
+  }
+}
+
+const isThere = async (path: string): Promise<boolean> =>
+  await stat(path).then(
+    () => true,
+    () => false,
+  );
 
 /** A bare repository and a person who pushes to it. */
 async function makeOrigin(dir: string) {

@@ -1,5 +1,5 @@
-import { spawn } from "node:child_process";
-import { PassThrough } from "node:stream";
+import { type ChildProcess, spawn } from "node:child_process";
+import { PassThrough, type Readable, type Writable } from "node:stream";
 import type { SpawnedProcess } from "@anthropic-ai/claude-agent-sdk";
 import type { JailedCommand, Processes, ProcessIdentity } from "../ports/jail.ts";
 import { boundedLines } from "./bounded-lines.ts";
@@ -76,9 +76,21 @@ export function startProcess(
     else processes.end(identity).catch(notEnded);
   });
   child.stdout.on("error", () => output.end()).pipe(output);
-  const forSdk: SpawnedProcess = {
-    stdin: input,
-    stdout: output,
+  return {
+    forSdk: asSpawned(child, input, output),
+    exited,
+    identity,
+    stderr: () => stderr.trim(),
+    refusal: () => refusal,
+    broken: () => broken,
+  };
+}
+
+/** The child as the SDK sees it, with pipes of ours in between. */
+function asSpawned(child: ChildProcess, stdin: Writable, stdout: Readable): SpawnedProcess {
+  return {
+    stdin,
+    stdout,
     get killed() {
       return child.killed;
     },
@@ -92,13 +104,5 @@ export function startProcess(
     on: child.on.bind(child) as SpawnedProcess["on"],
     once: child.once.bind(child) as SpawnedProcess["once"],
     off: child.off.bind(child) as SpawnedProcess["off"],
-  };
-  return {
-    forSdk,
-    exited,
-    identity,
-    stderr: () => stderr.trim(),
-    refusal: () => refusal,
-    broken: () => broken,
   };
 }

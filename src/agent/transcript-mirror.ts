@@ -54,22 +54,10 @@ export interface TranscriptMirror {
  * since the store is the truth, the conversation goes on from before that line. `newEntryId` names
  * the lines that the CLI gives no id (a third of them), so that trying again doubles nothing.
  */
-export function openTranscriptMirror(options: {
-  readonly transcripts: TranscriptStore;
-  readonly key: TranscriptKey;
-  readonly holder: TranscriptHolder;
-  readonly holdsLease?: (() => boolean) | undefined;
-  readonly newEntryId: () => string;
-  readonly limits: MirrorLimits;
-  readonly log: Log;
-}): TranscriptMirror {
-  const { transcripts, key, holder, holdsLease, newEntryId, limits, log } = options;
-  const waiting: { readonly entry: TranscriptEntry; readonly bytes: number }[] = [];
-  const ended = new AbortController();
-  let waitingBytes = 0;
+export function openTranscriptMirror(options: MirrorOptions): TranscriptMirror {
+  const { key, newEntryId, log } = options;
+  const lines = writeLines(options);
   let foreign = 0;
-  let isBroken = false;
-  let draining: Promise<void> | null = null;
 
   return {
     sessionStore: {
@@ -79,8 +67,9 @@ export function openTranscriptMirror(options: {
           foreign += entries.length;
           return;
         }
-        for (const entry of entries) enqueue(entry.uuid, JSON.stringify(entry));
-        if (!isBroken && waiting.length > 0) draining ??= drain();
+        lines.add(
+          entries.map((entry) => ({ id: entry.uuid ?? newEntryId(), text: JSON.stringify(entry) })),
+        );
       },
       // The transcript already lies in the session's directory (lay-out-transcript.ts): the SDK would
       // put it into a directory of the host that the jail does not show.
@@ -89,20 +78,60 @@ export function openTranscriptMirror(options: {
       },
     },
     async close() {
+      await lines.close();
+      if (foreign > 0) log.warn("lines of other transcripts were not taken", { ...key, foreign });
+    },
+  };
+}
+
+/** What a mirror is made of. */
+interface MirrorOptions {
+  readonly transcripts: TranscriptStore;
+  readonly key: TranscriptKey;
+  readonly holder: TranscriptHolder;
+  readonly holdsLease?: (() => boolean) | undefined;
+  readonly newEntryId: () => string;
+  readonly limits: MirrorLimits;
+  readonly log: Log;
+}
+
+interface WaitingLine {
+  readonly entry: TranscriptEntry;
+  readonly bytes: number;
+}
+
+/** Writes lines in order and within the limits, or gives all up from the first that cannot be written. */
+function writeLines(options: Omit<MirrorOptions, "newEntryId">): {
+  /** Takes them over at once. */
+  add(entries: readonly TranscriptEntry[]): void;
+  close(): Promise<void>;
+} {
+  const { key, limits, log } = options;
+  const waiting: WaitingLine[] = [];
+  const ended = new AbortController();
+  let waitingBytes = 0;
+  let isBroken = false;
+  let draining: Promise<void> | null = null;
+
+  return {
+    add(entries) {
+      for (const entry of entries) enqueue(entry);
+      if (!isBroken && waiting.length > 0) draining ??= drain();
+    },
+    async close() {
       if (draining !== null)
         await Promise.race([draining, waitAtMost(limits.closeMs, ended.signal)]);
       if (waiting.length > 0 && !isBroken) giveUp(`not written within ${limits.closeMs} ms`);
       isBroken = true;
       ended.abort();
-      if (foreign > 0) log.warn("lines of other transcripts were not taken", { ...key, foreign });
     },
   };
 
-  function enqueue(uuid: string | undefined, text: string): void {
+  function enqueue(entry: TranscriptEntry): void {
     if (isBroken) return;
-    const bytes = Buffer.byteLength(text);
+    const bytes = Buffer.byteLength(entry.text);
     waitingBytes += bytes;
-    waiting.push({ entry: { id: uuid ?? newEntryId(), text }, bytes });
+    waiting.push({ entry, bytes });
     if (waitingBytes > limits.waitingBytes) {
       giveUp(`more than ${limits.waitingBytes} bytes wait to be written`);
     }
@@ -116,22 +145,16 @@ export function openTranscriptMirror(options: {
 
   async function writePiece(piece: readonly TranscriptEntry[]): Promise<void> {
     for (let attempt = 1; !isBroken; attempt += 1) {
-      try {
-        // The store refuses whoever is too late; who knows that he may be soon does not even ask.
-        if (holdsLease?.() === false) {
-          throw new TranscriptFailure("unavailable", "the claim could not be renewed");
-        }
-        await answered(limits.attemptMs, transcripts.append(key, holder, piece));
+      const refusal = await tryPiece(options, piece);
+      if (refusal === null) {
         for (const { bytes } of waiting.splice(0, piece.length)) waitingBytes -= bytes;
         return;
-      } catch (error) {
-        const isFinal = error instanceof TranscriptFailure && error.kind !== "unavailable";
-        const reason = error instanceof Error ? error.message : String(error);
-        if (isFinal || attempt >= limits.attempts) return giveUp(reason);
-        log.debug("a transcript could not be written, trying again", { ...key, attempt, reason });
-        const ms = Math.min(limits.backoffMs * 2 ** (attempt - 1), BACKOFF_MS_MAX);
-        await waitAtMost(ms, ended.signal);
       }
+      const { isFinal, reason } = refusal;
+      if (isFinal || attempt >= limits.attempts) return giveUp(reason);
+      log.debug("a transcript could not be written, trying again", { ...key, attempt, reason });
+      const ms = Math.min(limits.backoffMs * 2 ** (attempt - 1), BACKOFF_MS_MAX);
+      await waitAtMost(ms, ended.signal);
     }
   }
 
@@ -149,9 +172,25 @@ export function openTranscriptMirror(options: {
   }
 }
 
-function pieceOf(
-  waiting: readonly { readonly entry: TranscriptEntry; readonly bytes: number }[],
-): readonly TranscriptEntry[] {
+/** Null: it is written; else why it is not, and whether trying again is of no use. */
+async function tryPiece(
+  { transcripts, key, holder, holdsLease, limits }: Omit<MirrorOptions, "newEntryId" | "log">,
+  piece: readonly TranscriptEntry[],
+): Promise<{ readonly isFinal: boolean; readonly reason: string } | null> {
+  try {
+    // The store refuses whoever is too late; who knows that he may be soon does not even ask.
+    if (holdsLease?.() === false) {
+      throw new TranscriptFailure("unavailable", "the claim could not be renewed");
+    }
+    await answered(limits.attemptMs, transcripts.append(key, holder, piece));
+    return null;
+  } catch (error) {
+    const isFinal = error instanceof TranscriptFailure && error.kind !== "unavailable";
+    return { isFinal, reason: error instanceof Error ? error.message : String(error) };
+  }
+}
+
+function pieceOf(waiting: readonly WaitingLine[]): readonly TranscriptEntry[] {
   let total = 0;
   const end = waiting.findIndex(({ bytes }, index) => {
     total += bytes;

@@ -1,5 +1,5 @@
 import { resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { loadConfig } from "../config/load-config.ts";
 import { readSecret } from "../config/secret.ts";
 import {
@@ -18,7 +18,12 @@ interface Options {
   readonly config?: string;
   readonly json?: boolean;
   readonly adminTokenFile?: string;
+  readonly timeLimit: number;
 }
+
+/** Enough for a forge that answers at its ease, and for one that does not answer to be told so. */
+const TIME_LIMIT_SECONDS = 60;
+const TIME_LIMIT_SECONDS_MAX = 3600;
 
 /** `doctor`: proves a set-up, with and without a running service, and says how to mend what it finds. */
 export function addDoctorCommand(program: Command, { context, exit }: CommandSetting): void {
@@ -28,6 +33,12 @@ export function addDoctorCommand(program: Command, { context, exit }: CommandSet
     .option(
       "--admin-token-file <file>",
       "token of a repository's administrator: to read hooks and rules, for this call only",
+    )
+    .option(
+      "--time-limit <seconds>",
+      "how long the forge is asked; what it has not answered by then is not checked",
+      toSeconds,
+      TIME_LIMIT_SECONDS,
     )
     .option("--json", "print the findings as JSON")
     .action(async () => {
@@ -41,12 +52,21 @@ export function addDoctorCommand(program: Command, { context, exit }: CommandSet
       const { uid } = context;
       // The real one and no copy: what is written there is what fetch goes by.
       const { env } = process;
-      const findings = await runDoctor({ config, notices, adminToken, uid, env });
+      const limitMs = options.timeLimit * 1000;
+      const findings = await runDoctor({ config, notices, adminToken, uid, env, limitMs });
       const ok = !findings.some(({ state }) => state === "problem");
       exit(ok ? EXIT_DONE : EXIT_FAILED);
       if (options.json === true) context.print(`${JSON.stringify({ ok, findings })}\n`);
       else printFindings(context, findings);
     });
+}
+
+function toSeconds(text: string): number {
+  const seconds = Number(text);
+  if (Number.isInteger(seconds) && seconds >= 1 && seconds <= TIME_LIMIT_SECONDS_MAX) {
+    return seconds;
+  }
+  throw new InvalidArgumentError(`Write a whole number from 1 to ${TIME_LIMIT_SECONDS_MAX}.`);
 }
 
 async function readAdminToken(

@@ -72,7 +72,7 @@ export function createCalls(options: {
   readonly requestsPerSecond: number;
   readonly log: Log;
 }): Calls {
-  const { now } = options.exchange;
+  const { now, signal } = options.exchange;
   const queue = new PQueue({
     concurrency: RUNNING_MAX,
     interval: WINDOW_SECONDS * 1000,
@@ -120,11 +120,12 @@ export function createCalls(options: {
           throw error;
         }
       },
-      { priority },
+      { priority, signal },
     );
   };
   const read = async (request: Request, priority: number): Promise<ForgeAnswer> => {
     const answer = await pRetry(() => once(request, priority), {
+      signal,
       retries: RETRIES,
       minTimeout: 200,
       maxTimeout: 2_000,

@@ -29,6 +29,8 @@ export interface ExchangeOptions {
   readonly now: () => number;
   /** Told the forge's clock minus ours with each answer. */
   readonly onClock: (offsetMs: number) => void;
+  /** Ends all calls at once, whose failure is then its reason: a ForgeFailure. */
+  readonly signal?: AbortSignal;
 }
 
 const BODY_BYTES_MAX = 8 * 1024 * 1024;
@@ -93,11 +95,12 @@ export function callName(request: Pick<Request, "method" | "path">): string {
 async function send(options: ExchangeOptions, request: Request, name: string): Promise<Response> {
   const query = new URLSearchParams(request.query).toString();
   const hasBody = request.body !== undefined;
+  const timeout = AbortSignal.timeout(options.timeoutMs);
   try {
     return await fetch(`${options.api}${request.path}${query === "" ? "" : `?${query}`}`, {
       method: request.method,
       redirect: "manual",
-      signal: AbortSignal.timeout(options.timeoutMs),
+      signal: options.signal === undefined ? timeout : AbortSignal.any([timeout, options.signal]),
       headers: {
         Accept: "application/json",
         ...(request.token === "" ? {} : { Authorization: `token ${request.token}` }),

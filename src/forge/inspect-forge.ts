@@ -91,13 +91,15 @@ export interface InspectOptions {
   readonly timeoutMs: number;
   readonly now: () => number;
   readonly log: Log;
+  /** Ends all questions, asked and not yet asked, with its reason: a ForgeFailure. */
+  readonly signal: AbortSignal;
 }
 
 /** Makes inspectors that share one rate limit; an empty token asks as nobody. */
 export function inspectForge(options: InspectOptions): (token: string) => ForgeInspector {
-  const { url, ca, timeoutMs, now, requestsPerSecond, log } = options;
+  const { url, ca, timeoutMs, now, requestsPerSecond, log, signal } = options;
   const calls = createCalls({
-    exchange: { api: apiOf(url), ca, timeoutMs, now, onClock: () => undefined },
+    exchange: { api: apiOf(url), ca, timeoutMs, now, signal, onClock: () => undefined },
     requestsPerSecond,
     log,
   });

@@ -1,7 +1,7 @@
 import { constants, copyFile, mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { GitFailure } from "../ports/git.ts";
-import type { RunGit } from "./run-git.ts";
+import type { RefTable } from "./ref-table.ts";
 
 /**
  * Where origin points in a clone: nothing an agent could fetch from or push to. Git says
@@ -9,10 +9,14 @@ import type { RunGit } from "./run-git.ts";
  */
 const ORIGIN = "/dev/null/claude-hooks-pushes-for-you";
 
+/** What `git init` makes, too, but for templates. */
+const DIRECTORIES = ["objects/info", "objects/pack", "refs/heads", "refs/tags", "info"];
+
 /** What the `.git` directory of a clone is made of. */
 export interface GitDirectoryOrder {
-  readonly git: RunGit;
   readonly cache: string;
+  /** Of the cache. */
+  readonly refs: RefTable;
   /** The `.git` directory to make; its parent exists. */
   readonly path: string;
   readonly identity: { readonly name: string; readonly email: string };
@@ -26,29 +30,22 @@ export interface GitDirectoryOrder {
  * Makes a whole new `.git` from the cache: copied objects (copied, not hard links: an agent could
  * write through a shared inode into the cache; file systems that can, share the blocks), the remote
  * branches as refs, our configuration, no hooks. Call it inside `cache.exclusive`.
+ *
+ * No git runs here. To git a directory is a repository when it has a well-formed `HEAD` and the
+ * directories `objects` and `refs` (setup.c, is_git_directory); a repository of format 0 keeps its
+ * refs as files, and a local branch may stand in `packed-refs` alone, whose lines are sorted by name
+ * (`refs/heads/…` before `refs/remotes/…`). `git fsck` and `git refs verify` have nothing against it.
  * @throws GitFailure
  */
 export async function buildGitDirectory(order: GitDirectoryOrder): Promise<void> {
-  const { git, cache, path, identity, head, branch } = order;
-  await git({ args: ["init", "--quiet", "--bare", "--template=", path], cwd: cache });
+  const { cache, refs, path, identity, head, branch } = order;
+  for (const directory of DIRECTORIES) await mkdir(join(path, directory), { recursive: true });
   await copyObjectStore(join(cache, "objects"), join(path, "objects"));
-  await mkdir(join(path, "info"), { recursive: true });
-  const format = "%(objectname) %(refname)";
-  const refs = await git({
-    args: ["for-each-ref", `--format=${format}`, "refs/remotes/origin/"],
-    cwd: cache,
-  });
-  await writeFile(join(path, "packed-refs"), `# pack-refs with: sorted \n${refs.stdout}`);
+  const own = branch === null ? "" : `${head} refs/heads/${branch}\n`;
+  const packed = `# pack-refs with: sorted \n${own}${refs.packedBranches()}`;
+  await writeFile(join(path, "packed-refs"), packed);
   await writeFile(join(path, "config"), configText(identity));
-  if (branch === null) await writeFile(join(path, "HEAD"), `${head}\n`);
-  else {
-    await writeFile(join(path, "HEAD"), `ref: refs/heads/${branch}\n`);
-    await git({
-      args: ["update-ref", `refs/heads/${branch}`, head],
-      cwd: path,
-      env: { GIT_DIR: path },
-    });
-  }
+  await writeFile(join(path, "HEAD"), `${branch === null ? head : `ref: refs/heads/${branch}`}\n`);
 }
 
 async function copyObjectStore(from: string, to: string): Promise<void> {

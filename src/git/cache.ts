@@ -6,6 +6,7 @@ import type { Log } from "../ports/observe.ts";
 import { isRealDirectory } from "./clone-files.ts";
 import { wrapped } from "./failure.ts";
 import { repoParts } from "./names.ts";
+import { type RefTable, readRefs } from "./ref-table.ts";
 import { type GitRemote, isCorrupt, type RunGit } from "./run-git.ts";
 import { hasSoundPacks } from "./sound-packs.ts";
 import type { Scratch } from "./trash.ts";
@@ -19,22 +20,36 @@ export interface Cache {
    * while a fetch waits share it, so that eight callers cost at most two fetches. A cache that is
    * missing, half-made or damaged is built anew. @throws GitFailure
    */
-  refresh(repo: string): Promise<string>;
-  /** The same, unless the last refresh is younger than `maxAgeMs`. @throws GitFailure */
+  refresh(repo: string): Promise<FreshCache>;
+  /**
+   * The same, unless the last refresh is younger than `maxAgeMs`; the path only, for a push may have
+   * changed the refs since. @throws GitFailure
+   */
   recent(repo: string, maxAgeMs: number): Promise<string>;
-  /** One piece of work at a time per repository: what writes refs, or copies objects. */
-  exclusive<T>(repo: string, work: (path: string) => Promise<T>): Promise<T>;
+  /**
+   * One piece of work at a time per repository: what writes refs, or copies objects. `refs`: as the
+   * last refresh left them, null before the first; all they stand at is in the cache.
+   */
+  exclusive<T>(repo: string, work: (path: string, refs: RefTable | null) => Promise<T>): Promise<T>;
+}
+
+/** A cache as a refresh left it: its path, and all its refs. */
+interface FreshCache {
+  readonly path: string;
+  readonly refs: RefTable;
 }
 
 interface RepoState {
   readonly queue: PQueue;
-  waiting: Promise<string> | null;
+  waiting: Promise<FreshCache> | null;
   fetchedAt: number | null;
+  refs: RefTable | null;
 }
 
 const FETCH_TIMEOUT_MS = 600_000;
 const PACKS_MAX = 40;
 const KEPT_REFS_MAX = 200;
+const KEPT_REFS = "refs/claude-hooks/";
 /** An empty cache: no remote in it (the address is an argument), nothing that runs by itself. */
 const CONFIG = `[core]
 	repositoryformatversion = 0
@@ -50,8 +65,8 @@ const CONFIG = `[core]
 
 /**
  * `remote(repo)` gives address and credential of the fetches. Refs: `refs/remotes/origin/*` mirror
- * the remote, `refs/claude-hooks/<run>` keep commits of runs, `refs/incoming/*` and
- * `refs/prepared/*` are the adapter's own.
+ * the remote, `refs/claude-hooks/<run>` keep commits of runs, `refs/incoming/*`, `refs/prepared/*`
+ * and `refs/read-only/*` are the adapter's own.
  */
 export function createCache(options: {
   readonly root: string;
@@ -70,12 +85,13 @@ export function createCache(options: {
   const stateOf = (repo: string): RepoState => {
     const known = states.get(repo);
     if (known !== undefined) return known;
-    const fresh = { queue: new PQueue({ concurrency: 1 }), waiting: null, fetchedAt: null };
+    const queue = new PQueue({ concurrency: 1 });
+    const fresh = { queue, waiting: null, fetchedAt: null, refs: null };
     states.set(repo, fresh);
     return fresh;
   };
 
-  const bringUpToDate = async (repo: string, isFirst: boolean): Promise<void> => {
+  const bringUpToDate = async (repo: string, isFirst: boolean): Promise<RefTable> => {
     const cache = path(repo);
     if (isFirst) await removeStaleLocks(cache);
     if (!(await isWhole(cache))) return await build(repo, cache);
@@ -85,14 +101,16 @@ export function createCache(options: {
     }
     try {
       await fetchAll(git, cache, remote(repo));
-      await tidy(git, cache);
+      const refs = await readRefs(git, cache);
+      await tidy(git, cache, refs);
+      return refs;
     } catch (error) {
       if (!isCorrupt(error)) throw error;
       log.warn("a repository cache is damaged and is built anew", { repo, error: String(error) });
-      await build(repo, cache);
+      return await build(repo, cache);
     }
   };
-  const build = async (repo: string, cache: string): Promise<void> => {
+  const build = async (repo: string, cache: string): Promise<RefTable> => {
     const fresh = join(await scratch.make(), "cache.git");
     await git({ args: ["init", "--quiet", "--bare", "--template=", fresh], cwd: root });
     await writeFile(join(fresh, "HEAD"), "ref: refs/heads/none\n");
@@ -103,26 +121,29 @@ export function createCache(options: {
     await mkdir(dirname(cache), { recursive: true, mode: 0o700 });
     await rename(fresh, cache);
     await rm(dirname(fresh), { recursive: true, force: true });
+    return await readRefs(git, cache);
   };
   const rescue = async (repo: string, from: string, to: string): Promise<void> => {
     if (!(await exists(from))) return;
     try {
-      const refspecs = ["claude-hooks", "prepared"].map((name) => `+refs/${name}/*:refs/${name}/*`);
+      const ours = ["claude-hooks", "prepared", "read-only"];
+      const refspecs = ours.map((name) => `+refs/${name}/*:refs/${name}/*`);
       await git({ args: [...FETCH, "--", from, ...refspecs], cwd: to });
     } catch (error) {
       log.warn("kept commits could not be rescued", { repo, error: String(error) });
     }
   };
 
-  const refresh = async (repo: string): Promise<string> => {
+  const refresh = async (repo: string): Promise<FreshCache> => {
     const state = stateOf(repo);
     state.waiting ??= state.queue.add(async () => {
       await Promise.resolve(); // an idle queue starts the task before add() has returned
       state.waiting = null;
       await mkdir(root, { recursive: true, mode: 0o700 });
-      await asDisk(() => bringUpToDate(repo, state.fetchedAt === null));
+      const refs = await asDisk(() => bringUpToDate(repo, state.fetchedAt === null));
       state.fetchedAt = now();
-      return path(repo);
+      state.refs = refs;
+      return { path: path(repo), refs };
     });
     return await state.waiting;
   };
@@ -131,9 +152,13 @@ export function createCache(options: {
     refresh,
     recent: async (repo, maxAgeMs) => {
       const at = stateOf(repo).fetchedAt;
-      return at !== null && now() - at < maxAgeMs && now() >= at ? path(repo) : await refresh(repo);
+      if (at === null || now() - at >= maxAgeMs || now() < at) await refresh(repo);
+      return path(repo);
     },
-    exclusive: async (repo, work) => await stateOf(repo).queue.add(() => work(path(repo))),
+    exclusive: async (repo, work) => {
+      const state = stateOf(repo);
+      return await state.queue.add(() => work(path(repo), state.refs));
+    },
   };
 }
 
@@ -156,7 +181,7 @@ async function fetchAll(git: RunGit, cache: string, remote: GitRemote): Promise<
 }
 
 /** Housekeeping that `gc.auto=0` leaves to us: few packs, a bounded number of kept refs. */
-async function tidy(git: RunGit, cache: string): Promise<void> {
+async function tidy(git: RunGit, cache: string, refs: RefTable): Promise<void> {
   const packs = await readdir(join(cache, "objects", "pack"));
   if (packs.filter((name) => name.endsWith(".pack")).length > PACKS_MAX)
     await git({
@@ -164,11 +189,9 @@ async function tidy(git: RunGit, cache: string): Promise<void> {
       cwd: cache,
       timeoutMs: FETCH_TIMEOUT_MS,
     });
+  if (refs.count(KEPT_REFS) <= KEPT_REFS_MAX) return;
   const format = ["--sort=-committerdate", "--format=delete %(refname)"];
-  const kept = await git({
-    args: ["for-each-ref", ...format, "refs/claude-hooks/"],
-    cwd: cache,
-  });
+  const kept = await git({ args: ["for-each-ref", ...format, KEPT_REFS], cwd: cache });
   const surplus = kept.stdout.split("\n").slice(KEPT_REFS_MAX).join("\n");
   if (surplus.trim() !== "")
     await git({ args: ["update-ref", "--stdin"], cwd: cache, input: surplus });

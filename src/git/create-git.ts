@@ -7,15 +7,15 @@ import { changeBetween } from "./change.ts";
 import { createCloneUses } from "./clone-uses.ts";
 import { cloneRoot, inspect } from "./inspect.ts";
 import { lockfileDigest } from "./lockfile-digest.ts";
-import { checkBranch, clonePath, repoParts } from "./names.ts";
+import { clonePath, repoParts } from "./names.ts";
 import type { Place } from "./place.ts";
 import { prepare } from "./prepare.ts";
 import { push } from "./push.ts";
 import { conflicts, diff, readBase, log as readLog } from "./read.ts";
-import { branchSha } from "./refs.ts";
 import { removeClone, removeClones } from "./remove-clones.ts";
 import { createRunGit, SEARCH_PATH } from "./run-git.ts";
 import { sizes } from "./sizes.ts";
+import { createSpares } from "./spares.ts";
 import { createScratch } from "./trash.ts";
 
 /** Where caches and clones lie, and how the forge is reached. */
@@ -35,6 +35,8 @@ export interface GitOptions {
   readonly searchPath?: string;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** How long after a fresh clone a spare for the repository's next one is made, in ms; absent: none is. */
+  readonly spareAfterMs?: number;
   readonly log: Log;
 }
 
@@ -60,14 +62,16 @@ export function createGit(options: GitOptions): Git {
   });
   const workScratch = createScratch(workRoot, log);
   const uses = createCloneUses();
-  const place: Place = { git, cache, cacheScratch, workScratch, uses, workRoot, remote, log };
+  const afterMs = options.spareAfterMs ?? null;
+  const spares = createSpares({ workRoot, git, cache, scratch: workScratch, afterMs, log });
+  const scratches = { cacheScratch, workScratch };
+  const place: Place = { git, cache, ...scratches, uses, spares, workRoot, remote, log };
   return {
-    prepare: (order) => prepare(place, order),
+    prepare: (order) => spares.around(order.item.repo, () => prepare(place, order)),
     push: (order) => push(place, order),
     inspect: (item, agent, base) => inspect(place, { item, agent }, base),
     readBase: (repo, branch, path, bytes) => readBase(place, { repo, branch, path }, bytes),
-    remoteHead: async (repo, branch) =>
-      await branchSha(git, await cache.refresh(repo), checkBranch(branch)),
+    remoteHead: async (repo, branch) => (await cache.refresh(repo)).refs.branch(branch),
     diff: (repo, base, head, bytes) => diff(place, { repo, base, head }, bytes),
     log: (repo, from, to, count) => readLog(place, { repo, from, to }, count),
     change: (repo, base, head) => changeBetween(place, { repo, base, head }),
@@ -75,8 +79,11 @@ export function createGit(options: GitOptions): Git {
     use: (item, agent) => uses.take(clonePath(workRoot, item, agent)),
     removeClone: (item, agent) => removeClone(place, { item, agent }),
     removeClones: (item) => removeClones(place, item),
+    removeSpare: (repo) => spares.remove(repo),
+    allowSpares: (isAllowed) => spares.allow(isAllowed),
     sizes: () => sizes(stateDir, searchPath),
     lockfileDigest: async (item, agent) =>
       await lockfileDigest(await cloneRoot(place, { item, agent })),
+    close: () => spares.close(),
   };
 }

@@ -2,6 +2,7 @@ import type { Log } from "../ports/observe.ts";
 import type { Cache } from "./cache.ts";
 import type { CloneUses } from "./clone-uses.ts";
 import type { GitRemote, RunGit } from "./run-git.ts";
+import type { Spares } from "./spares.ts";
 import type { Scratch } from "./trash.ts";
 
 /** What the verbs of this adapter work with; made once by createGit. */
@@ -12,6 +13,7 @@ export interface Place {
   readonly cacheScratch: Scratch;
   readonly workScratch: Scratch;
   readonly uses: CloneUses;
+  readonly spares: Spares;
   /** Directory of all clones. */
   readonly workRoot: string;
   /** Address and credential; null: the reader's. */

@@ -12,13 +12,13 @@ import { isMissing } from "./trash.ts";
 export async function keepIndex(cache: string, clone: string, from: string): Promise<void> {
   const to = indexPath(cache, clone);
   await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-  await copyWithTimes(from, to);
+  await copyIndex(from, to);
 }
 
 /** Puts the kept index to `to`; false when there is none. */
 export async function restoreIndex(cache: string, clone: string, to: string): Promise<boolean> {
   try {
-    await copyWithTimes(indexPath(cache, clone), to);
+    await copyIndex(indexPath(cache, clone), to);
     return true;
   } catch (error) {
     if (isMissing(error)) return false;
@@ -31,14 +31,15 @@ export async function dropIndex(cache: string, clone: string): Promise<void> {
   await rm(indexPath(cache, clone), { force: true });
 }
 
-/** `clone`: `<agent>-<number>`, both checked. */
-function indexPath(cache: string, clone: string): string {
-  return join(cache, "prepared-index", clone);
-}
-
-async function copyWithTimes(from: string, to: string): Promise<void> {
+/** Copies an index with its time, by which git judges what it says of files. */
+export async function copyIndex(from: string, to: string): Promise<void> {
   const { atime, mtime } = await stat(from);
   await copyFile(from, to);
   // Whole milliseconds, rounded down: an older index only makes git look at more files.
   await utimes(to, atime, new Date(Math.floor(mtime.getTime())));
+}
+
+/** `clone`: `<agent>-<number>`, both checked. */
+function indexPath(cache: string, clone: string): string {
+  return join(cache, "prepared-index", clone);
 }

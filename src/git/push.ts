@@ -4,7 +4,7 @@ import { cloneRoot, dirtyFiles, takeHead } from "./inspect.ts";
 import { checkBranch, checkRun, checkSha } from "./names.ts";
 import { outgoing } from "./outgoing.ts";
 import { type Place, preparedRef } from "./place.ts";
-import { branchSha, isAncestor } from "./refs.ts";
+import { isAncestor } from "./refs.ts";
 import { GitExit } from "./run-git.ts";
 
 const PUSH_TIMEOUT_MS = 600_000;
@@ -65,9 +65,9 @@ interface Remote {
 }
 
 async function look(place: Place, order: PushOrder): Promise<Remote> {
-  const cache = await place.cache.refresh(order.item.repo);
-  const branch = await branchSha(place.git, cache, order.branch);
-  const base = await branchSha(place.git, cache, order.base);
+  const { path: cache, refs } = await place.cache.refresh(order.item.repo);
+  const branch = refs.branch(order.branch);
+  const base = refs.branch(order.base);
   if (base === null)
     throw new GitFailure("not_found", `${order.item.repo} has no branch ${order.base}`);
   return { cache, branch, base };

@@ -13,6 +13,8 @@ interface GitCall {
   readonly outputBytes?: number;
   /** Exit codes that are an answer; 0 when absent. */
   readonly exits?: readonly number[];
+  /** Ends git when it is aborted. */
+  readonly signal?: AbortSignal;
   /** Set for a call to the forge: which protocols, which credential. Absent: local files only. */
   readonly remote?: GitRemote;
 }
@@ -79,6 +81,7 @@ export function createRunGit({ searchPath }: { readonly searchPath: string }): R
       encoding: "buffer",
       timeout: call.timeoutMs ?? LOCAL_TIMEOUT_MS,
       forceKillAfterDelay: KILL_AFTER_MS,
+      ...(call.signal === undefined ? {} : { cancelSignal: call.signal }),
       maxBuffer: { stdout: call.outputBytes ?? OUTPUT_BYTES_MAX, stderr: 64 * 1024 },
       ...(call.input === undefined ? { stdin: "ignore" as const } : { input: call.input }),
     });

@@ -39,6 +39,19 @@ export async function withinShutdown(drained: Promise<unknown>, log: Log): Promi
   patience.abort();
 }
 
+/**
+ * Ends the process as if it were killed: what it knows may differ from what the disk has, and only a
+ * new start reads what is there. Nothing but that is safe (a failed sync may be followed by one that
+ * says all is well), and a start after a kill is a path like any other.
+ */
+export function endUnsynced(log: Log): void {
+  log.error("the disk did not confirm a write of the database: ending at once", {
+    remedy:
+      "look at the disk (dmesg), then start again; the forge is asked anew for what is missing",
+  });
+  process.exit(1);
+}
+
 /** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
 export async function untilSignal(log: Log): Promise<void> {
   await new Promise<void>((resolve) => {

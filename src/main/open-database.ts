@@ -41,11 +41,17 @@ export async function openDatabase(
   given: {
     readonly now: () => number;
     readonly warn: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+    /** Hears that the disk did not confirm what was committed to the SQLite database. */
+    readonly onUnsynced?: () => void;
   },
 ): Promise<OpenDatabase> {
   let now = given.now;
   const path = localDatabase(config.stateDir);
-  const local = await openStore({ path, now: () => now(), warn: given.warn });
+  const local = await openStore({
+    ...{ path, warn: given.warn },
+    now: () => now(),
+    ...(given.onUnsynced !== undefined && { onUnsynced: given.onUnsynced }),
+  });
   try {
     const owner = await ownerOf(local);
     const own = local.meta;

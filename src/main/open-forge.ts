@@ -7,6 +7,9 @@ import type { Kept } from "./open-kept.ts";
 import type { ServiceStart } from "./service-start.ts";
 import { gitCredential } from "./settings.ts";
 
+/** A run begins just after its clone was made: its start comes first. */
+const SPARE_AFTER_MS = 3_000;
+
 /** The forge and the repositories on it. */
 export interface ForgeSide {
   readonly forge: ForgeClient;
@@ -33,7 +36,7 @@ export async function openForge(
     readerAgent: config.agents[0]?.name ?? "",
   });
   const git = createGit({
-    ...{ stateDir: config.stateDir, now, log },
+    ...{ stateDir: config.stateDir, spareAfterMs: SPARE_AFTER_MS, now, log },
     remoteUrl: (repo) => `${url}/${repo}.git`,
     credential: (name) => gitCredential(config, name),
     caFile: ca?.file ?? null,

@@ -30,7 +30,50 @@ export function openIntake(options: {
   readonly log: Log;
 }): OpenIntake {
   const { config, store, now, metrics, audit, log } = options;
+  const queue = createQueueWatch({ store, now, log });
   let closing = false;
+  const intake = createIntake({
+    kind: config.forge.kind,
+    path: config.webhook.path,
+    secrets: () => config.webhook.secrets.map((secret) => Buffer.from(secret.reveal())),
+    bodyBytes: config.limits.bodyBytes,
+    queueLimit: config.limits.queue,
+    waiting: queue.waiting,
+    closing: () => closing,
+    agents: () => config.agents,
+    concerns: (repo) => repositoryFor(config, repo) !== null,
+    deliveries: { record: queue.record },
+    now,
+    metrics,
+    audit,
+    log,
+  });
+  const listener = createPublicListener({ listen: config.webhook.listen, intake, log });
+  // Only now: where the address is taken, nobody would end it, and it the process neither.
+  const refresh = setInterval(queue.refresh, WAITING_REFRESH_MS);
+  return {
+    listener,
+    isReady: () => !closing && queue.canRecord(),
+    close: () => {
+      closing = true;
+    },
+    stop: async () => {
+      clearInterval(refresh);
+      await listener.stop(true);
+    },
+  };
+}
+
+/** What is known of the queue and of whether anything can be recorded, between two looks at the database. */
+function createQueueWatch({
+  store,
+  now,
+  log,
+}: {
+  readonly store: Store;
+  readonly now: () => number;
+  readonly log: Log;
+}) {
   let waiting = 0;
   let isAway = false;
   let cannotRecord = false;
@@ -40,40 +83,18 @@ export function openIntake(options: {
     cannotRecord = false;
     return await store.work.waiting();
   };
-  const recordOrNote: Store["deliveries"]["record"] = async (delivery, marks) => {
+  const record: Store["deliveries"]["record"] = async (delivery, marks) => {
     try {
-      return await store.deliveries.record(delivery, marks);
+      const kept = await store.deliveries.record(delivery, marks);
+      // Until the next count: a burst must not pass the limit between two of them.
+      if (kept === "accepted") waiting += marks.length;
+      return kept;
     } catch (error) {
       cannotRecord = true;
       throw error;
     }
   };
-  const intake = createIntake({
-    kind: config.forge.kind,
-    path: config.webhook.path,
-    secrets: () => config.webhook.secrets.map((secret) => Buffer.from(secret.reveal())),
-    bodyBytes: config.limits.bodyBytes,
-    queueLimit: config.limits.queue,
-    waiting: () => waiting,
-    closing: () => closing,
-    agents: () => config.agents,
-    concerns: (repo) => repositoryFor(config, repo) !== null,
-    deliveries: {
-      record: async (delivery, marks) => {
-        const kept = await recordOrNote(delivery, marks);
-        // Until the next count: a burst must not pass the limit between two of them.
-        if (kept === "accepted") waiting += marks.length;
-        return kept;
-      },
-    },
-    now,
-    metrics,
-    audit,
-    log,
-  });
-  const listener = createPublicListener({ listen: config.webhook.listen, intake, log });
-  // Only now: where the address is taken, nobody would end it, and it the process neither.
-  const refresh = setInterval(() => {
+  const refresh = (): void => {
     count().then(
       (queue) => {
         waiting = queue.waiting;
@@ -85,16 +106,11 @@ export function openIntake(options: {
         isAway = true;
       },
     );
-  }, WAITING_REFRESH_MS);
+  };
   return {
-    listener,
-    isReady: () => !closing && !isAway && !cannotRecord,
-    close: () => {
-      closing = true;
-    },
-    stop: async () => {
-      clearInterval(refresh);
-      await listener.stop(true);
-    },
+    record,
+    refresh,
+    waiting: () => waiting,
+    canRecord: () => !isAway && !cannotRecord,
   };
 }

@@ -5,6 +5,7 @@ import type { Store } from "../ports/store.ts";
 import { openSessionStore, type SessionStore } from "../sessions/store.ts";
 import { auditFile, auditNote } from "./audit-note.ts";
 import { auditedStore } from "./audited-store.ts";
+import { endUnsynced } from "./lifecycle.ts";
 import { type OpenDatabase, openDatabase } from "./open-database.ts";
 import type { ServiceStart } from "./service-start.ts";
 
@@ -28,6 +29,7 @@ export async function openKept(
   const { close, ...database } = await openDatabase(config, {
     now: Date.now,
     warn: (message, fields) => log.warn("store", { reason: message, ...fields }),
+    onUnsynced: () => endUnsynced(log),
   });
   open.defer(close);
   const { now } = database.store;

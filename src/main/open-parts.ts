@@ -39,13 +39,14 @@ export async function openParts(
   const kept = await openKept(start, open);
   const { store, owner, ownGates, audit, now } = kept;
   const processes = replaced.processes?.(createProcesses()) ?? createProcesses();
-  const survivors = await endOrphans({ store, owner, processes, mark: jail.mark, now, log });
+  const survivors = await endOrphans({ store, owner, processes, tag: jail.tag, now, log });
   const sessions = await openSessions({ ...start, ...kept }, open);
   for (const { message } of prefixNotices(config, await store.prefixes.current())) {
     log.warn(message);
   }
   const forgeSide = await openForge({ ...start, now, processes, survivors });
   const { forge } = forgeSide;
+  open.defer(forgeSide.git.close);
   const gates = await openGates({ config, store, ownGates, forge, jail, wake, now, log });
   open.defer(gates.settled);
   const claudeSide = await openClaude({ ...start, ...kept, processes, sessions }, open);

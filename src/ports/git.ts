@@ -91,12 +91,18 @@ export interface Git {
   use(item: ItemRef, agent: string): Promise<CloneUse>;
   /** Removes one clone to make room; false when it is in use. Its commits are kept in the cache. */
   removeClone(item: ItemRef, agent: string): Promise<boolean>;
+  /** Removes the spare work tree of a repository to make room; false when there is none. */
+  removeSpare(repo: string): Promise<boolean>;
+  /** From now on spare work trees are made only of repositories that this says yes to. */
+  allowSpares(isAllowed: (repo: string) => boolean): void;
   /** What the state directory takes on the disk. */
   sizes(): Promise<Sizes>;
   /** Removes every clone of the item, when nothing works in them any more; resolves with how many there were. */
   removeClones(item: ItemRef): Promise<number>;
   /** Paths of files whose change means that `setup` must run again, with a digest of their content. */
   lockfileDigest(item: ItemRef, agent: string): Promise<string>;
+  /** Ends what goes on in the background, at the end of the service. */
+  close(): Promise<void>;
 }
 
 /** The right to a clone: until it is given back nobody changes or removes it. */
@@ -109,13 +115,15 @@ export interface CloneUse {
 /** Bytes on the disk. */
 export interface Sizes {
   readonly total: number;
-  /** Clones, cache and conversations of each repository, by `owner/name`. */
+  /** Clones, spare work tree, cache and conversations of each repository, by `owner/name`. */
   readonly repositories: ReadonlyMap<string, number>;
   readonly clones: readonly {
     readonly item: ItemRef;
     readonly agent: string;
     readonly bytes: number;
   }[];
+  /** Work trees that wait for the next clone of a repository. */
+  readonly spares: readonly { readonly repo: string; readonly bytes: number }[];
 }
 
 /** A commit as one line of a log. */

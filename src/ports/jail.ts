@@ -43,7 +43,7 @@ export interface Jail {
    * `NAME=value` in the environment of every process that this jail has started, and of all they
    * start: how one is known again that has lost its parents.
    */
-  readonly mark: string;
+  readonly tag: string;
   /** Proves on this host that a jailed command starts and is confined; never assumes it. */
   check(): Promise<JailCheck>;
   /**
@@ -68,6 +68,6 @@ export interface Processes {
   isAlive(process: ProcessIdentity): boolean;
   /** Ends the process and all it started; resolves when it is gone. Does nothing if it is not the same process any more. */
   end(process: ProcessIdentity): Promise<void>;
-  /** Ends every process of this host that was started with `mark` in its environment; resolves with how many when none is left. */
-  endMarked(mark: string): Promise<number>;
+  /** Ends every process of this host that was started with `tag` in its environment; resolves with how many when none is left. */
+  endTagged(tag: string): Promise<number>;
 }

@@ -25,12 +25,12 @@ export async function endOrphans(parts: {
   readonly owner: string;
   readonly processes: Processes;
   /** What the jail's processes carry, see Jail. */
-  readonly mark: string;
+  readonly tag: string;
   readonly now: () => number;
   readonly log: Log;
 }): Promise<readonly Survivor[]> {
   const survivors: Survivor[] = [];
-  const { store, owner, processes, mark, now, log } = parts;
+  const { store, owner, processes, tag, now, log } = parts;
   for (const { run, process } of await store.runs.unfinished(owner)) {
     const alive = process !== null && processes.isAlive(process);
     if (process !== null && alive) {
@@ -57,7 +57,7 @@ export async function endOrphans(parts: {
   // Bubblewrap that dies while it starts leaves a jail that nobody ends and that has no parent of
   // ours: its CLI begins seconds later, in the session and the clone of the next run (seen with 0.8.0).
   try {
-    const strays = await processes.endMarked(mark);
+    const strays = await processes.endTagged(tag);
     if (strays > 0) log.warn("processes of an earlier life were ended", { processes: strays });
   } catch (error) {
     log.error("processes of an earlier life could not be ended", { reason: String(error) });

@@ -1,7 +1,7 @@
 import type { Outcome } from "../domain/ledger.ts";
 import type { Policy } from "../domain/policy.ts";
 import type { RunClaim } from "../ports/store/claims.ts";
-import type { PauseScope } from "../ports/store/work.ts";
+import type { PauseScope, WorkStore } from "../ports/store/work.ts";
 import { waitAtMost } from "../time/wait-at-most.ts";
 import type { RepositorySettings, RunDependencies } from "./dependencies.ts";
 import { lookWhenMarked } from "./look-when-marked.ts";
@@ -60,7 +60,9 @@ export function watchRun(
   }, BEAT_MS);
   cancelForFile();
   const safePoint = createSafePoint(frame.ending, cancel);
-  const loop = watch();
+  const loop = repeat(beat, ended.signal, (error) => {
+    deps.log.warn("watching a run failed", { reason: String(error) });
+  });
 
   return {
     signal: controller.signal,
@@ -92,29 +94,43 @@ export function watchRun(
     if (deps.pausedByFile()) cancel("paused");
   }
 
-  async function watch(): Promise<void> {
-    while (!ended.signal.aborted) {
-      try {
-        await beat();
-      } catch (error) {
-        deps.log.warn("watching a run failed", { reason: String(error) });
-      }
-      await waitAtMost(BEAT_MS, ended.signal);
-    }
-  }
-
   async function beat(): Promise<void> {
     const now = deps.now();
     const mark = await lease.keep();
     if (mark === null) return cancel("the lease was lost");
     const late = overdue({ now, startedAt, heardAt }, policy.limits);
     if (late !== null) return halt(late);
-    const paused = await deps.store.work.paused();
-    if (paused.some((scope) => covers(scope, claim))) return cancel("paused");
-    const held = await deps.store.work.held(claim.item);
-    if (held !== null) return cancel(`${held.kind} by an operator`);
+    const word = await operatorsWord(claim, deps.store.work);
+    if (word !== null) return cancel(word);
     look(mark);
   }
+}
+
+/** A beat after the other until the signal; one that fails is told of and not the last. */
+async function repeat(
+  beat: () => Promise<void>,
+  ended: AbortSignal,
+  onFailure: (error: unknown) => void,
+): Promise<void> {
+  while (!ended.aborted) {
+    try {
+      await beat();
+    } catch (error) {
+      onFailure(error);
+    }
+    await waitAtMost(BEAT_MS, ended);
+  }
+}
+
+/** Why an operator does not want the run to go on; null: nobody has said so. */
+async function operatorsWord(
+  claim: RunClaim,
+  work: Pick<WorkStore, "paused" | "held">,
+): Promise<string | null> {
+  const paused = await work.paused();
+  if (paused.some((scope) => covers(scope, claim))) return "paused";
+  const held = await work.held(claim.item);
+  return held === null ? null : `${held.kind} by an operator`;
 }
 
 /** Why a run has lasted, or been silent, for too long; null: it has not. Before its first sign of life it is not silent. */

@@ -5,7 +5,7 @@ import { bwrapCommand } from "./bwrap-command.ts";
 import { checkBwrap, checkPlain } from "./check-jail.ts";
 import { plainCommand } from "./plain-command.ts";
 
-const MARK = "CLAUDE_HOOKS_JAIL";
+const TAG = "CLAUDE_HOOKS_JAIL";
 
 /** What the jail is built from. */
 export interface JailOptions {
@@ -21,18 +21,18 @@ export interface JailOptions {
 export function createJail({ mode, dir, bwrap = "bwrap" }: JailOptions): Jail {
   let known: string | null = null;
   const value = (): string => {
-    known ??= markOf(dir);
+    known ??= tagOf(dir);
     return known;
   };
-  const marked = (spec: JailSpec): JailSpec => ({ ...spec, env: { ...spec.env, [MARK]: value() } });
+  const tagged = (spec: JailSpec): JailSpec => ({ ...spec, env: { ...spec.env, [TAG]: value() } });
   const command: Jail["command"] = (spec, file, args) =>
     mode === "none"
-      ? plainCommand(marked(spec), file, args)
-      : bwrapCommand({ bwrap, dir }, marked(spec), { file, args });
+      ? plainCommand(tagged(spec), file, args)
+      : bwrapCommand({ bwrap, dir }, tagged(spec), { file, args });
   return {
     mode,
-    get mark() {
-      return `${MARK}=${value()}`;
+    get tag() {
+      return `${TAG}=${value()}`;
     },
     command,
     check: async () => await (mode === "none" ? checkPlain() : checkBwrap({ command }, dir)),
@@ -43,7 +43,7 @@ export function createJail({ mode, dir, bwrap = "bwrap" }: JailOptions): Jail {
  * By the directory itself and not by its path: a service in a container, whose processes this host
  * sees, too, may have another directory under the same path, and ours may be reached by several.
  */
-function markOf(dir: string): string {
+function tagOf(dir: string): string {
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const { dev, ino } = statSync(dir, { bigint: true });
   return createHash("sha256").update(`${dev} ${ino}`).digest("hex").slice(0, 32);

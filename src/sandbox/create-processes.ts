@@ -7,7 +7,7 @@ const LOOK_MS = 20;
 const LOOKS_MAX = 500;
 const STOP_LOOK_MS = 2;
 const STOP_LOOKS_MAX = 25;
-const MARK = /^[A-Z_]+=[0-9a-f]{32}$/;
+const TAG = /^[A-Z_]+=[0-9a-f]{32}$/;
 /** Stopped, a zombie, or gone. */
 const STILL = new Set(["T", "t", "Z", "X"]);
 
@@ -66,14 +66,14 @@ export function createProcesses(): Processes {
       }
       throw new ProcessStuck(`process ${target.pid} is still there after SIGKILL`);
     },
-    async endMarked(mark) {
+    async endTagged(tag) {
       // Anything shorter could be true of processes that are not ours.
-      if (!MARK.test(mark)) throw new Error(`${mark} is no mark of a jail`);
+      if (!TAG.test(tag)) throw new Error(`${tag} is no tag of a jail`);
       const seen = new Set<number>();
       // By the time and not by the looks: what is found says itself how long reading it takes.
       const end = performance.now() + LOOK_MS * LOOKS_MAX;
       while (performance.now() < end) {
-        const found = withMark(mark);
+        const found = withTag(tag);
         if (found.length === 0) return seen.size;
         for (const pid of found) {
           seen.add(pid);
@@ -81,9 +81,7 @@ export function createProcesses(): Processes {
         }
         await wait(LOOK_MS);
       }
-      throw new ProcessStuck(
-        `processes ${withMark(mark).join(", ")} are still there after SIGKILL`,
-      );
+      throw new ProcessStuck(`processes ${withTag(tag).join(", ")} are still there after SIGKILL`);
     },
   };
 }
@@ -118,13 +116,13 @@ function descendants(roots: readonly number[]): readonly number[] {
   return [...found];
 }
 
-/** Whose environment, as it was at its start, has `mark`; those of other users cannot be read and are not ours. */
-function withMark(mark: string): readonly number[] {
+/** Whose environment, as it was at its start, has `tag`; those of other users cannot be read and are not ours. */
+function withTag(tag: string): readonly number[] {
   return readdirSync("/proc")
     .map(Number)
     .filter((pid) => Number.isInteger(pid) && pid !== process.pid)
     .filter(
-      (pid) => environOf(pid).includes(mark) && !["Z", "X", undefined].includes(statOf(pid)?.state),
+      (pid) => environOf(pid).includes(tag) && !["Z", "X", undefined].includes(statOf(pid)?.state),
     );
 }
 

@@ -12,6 +12,7 @@ import {
   type TransactionSettings,
 } from "kysely";
 import { isOfFullDisk } from "../ports/store/failure.ts";
+import { openWriteAheadLog, type SyncFile, type WriteAheadLog } from "./write-ahead-log.ts";
 
 /** How long a statement waits for a lock of another process (a backup, a second instance). */
 const BUSY_TIMEOUT_MS = 5000;
@@ -23,15 +24,25 @@ const AGAIN_MS = 25;
 /** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
 const STATEMENTS_MAX = 200;
 
+/** What the owner of a database hears of its disk. */
+export interface SqliteOptions {
+  /** Hears of every write for which the disk had no room. */
+  readonly onFull?: () => void;
+  /** Hears once that something committed may not be on the disk; every write fails from then on. */
+  readonly onUnsynced?: () => void;
+  /** How the log is brought to the disk; `fdatasync` when absent. */
+  readonly sync?: SyncFile;
+}
+
 /**
  * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). Kysely itself
  * queues for the connection, because the adapter says there is only one: a transaction holds it from
- * begin to commit, so concurrent transactions run one after the other. `onFull` hears of every write
- * for which the disk had no room.
+ * begin until it is on the disk, so concurrent transactions run one after the other, and whatever a
+ * write resolves with survives a power cut. The disk is waited for beside the event loop.
  */
-export function bunSqliteDialect(path: string, onFull: () => void = () => undefined): Dialect {
+export function bunSqliteDialect(path: string, options: SqliteOptions = {}): Dialect {
   return {
-    createDriver: () => createDriver(path, onFull),
+    createDriver: () => createDriver(path, options),
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalDdlAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
@@ -45,22 +56,25 @@ class TransactionalDdlAdapter extends SqliteAdapter {
   }
 }
 
-function createDriver(path: string, onFull: () => void): Driver {
-  let open: { database: Database; connection: DatabaseConnection; finalize: () => void } | null =
-    null;
+function createDriver(path: string, options: SqliteOptions): Driver {
+  const { onFull = () => undefined } = options;
+  let open: Open | null = null;
   const opened = () => {
     if (open === null) throw new Error("the SQLite driver is used before init or after destroy");
     return open;
   };
   return {
     async init() {
-      const database = openDatabase(path);
-      const statements = createStatements(database);
-      open = {
-        database,
-        connection: createConnection(statements.prepare, onFull),
-        finalize: statements.finalize,
+      const { database, log } = openDatabase(path, options);
+      const { prepare, finalize } = createStatements(database);
+      const written = { yet: false };
+      const confirm = async () => {
+        if (!written.yet) return;
+        await log?.flush();
+        written.yet = false;
       };
+      const connection = createConnection({ database, prepare, onFull, written, confirm });
+      open = { database, log, written, confirm, connection, finalize };
     },
     async acquireConnection() {
       return opened().connection;
@@ -75,34 +89,49 @@ function createDriver(path: string, onFull: () => void): Driver {
     },
     async commitTransaction() {
       tellingFull(() => opened().database.run("commit"), onFull);
+      await opened().confirm();
     },
     async rollbackTransaction() {
       // After a full disk or an I/O error SQLite has rolled back by itself.
       if (opened().database.inTransaction) opened().database.run("rollback");
     },
     async destroy() {
-      const { database, finalize } = opened();
+      const { database, log, finalize } = opened();
       finalize();
       database.close();
+      log?.close();
       open = null;
     },
   };
 }
 
-function openDatabase(path: string): Database {
+/** What the driver holds between init and destroy. */
+interface Open {
+  readonly database: Database;
+  readonly log: WriteAheadLog | null;
+  /** Whether something was written since the disk last confirmed; a look for work mostly writes nothing. */
+  readonly written: { yet: boolean };
+  /** Resolves when the disk has what was committed. */
+  readonly confirm: () => Promise<void>;
+  readonly connection: DatabaseConnection;
+  readonly finalize: () => void;
+}
+
+/** Without a log of its own (in memory, or on a file system that cannot have one) SQLite syncs by itself. */
+function openDatabase(path: string, options: SqliteOptions): Pick<Open, "database" | "log"> {
   const database = new Database(path, { create: true, readwrite: true });
   try {
     // First of all: changing the journal mode needs a lock and fails at once without a timeout.
     database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
-    database.run("pragma journal_mode = wal");
-    database.run("pragma synchronous = full");
+    const mode = database.query("pragma journal_mode = wal").values()[0]?.[0];
+    database.run(`pragma synchronous = ${mode === "wal" ? "normal" : "full"}`);
     database.run("pragma foreign_keys = on");
     database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
+    return { database, log: mode === "wal" ? openWriteAheadLog(path, options) : null };
   } catch (error) {
     database.close();
     throw error;
   }
-  return database;
 }
 
 /**
@@ -157,21 +186,38 @@ function tellingFull<T>(write: () => T, onFull: () => void): T {
   }
 }
 
-function createConnection(
-  prepare: (text: string) => Statement,
-  onFull: () => void,
-): DatabaseConnection {
+function createConnection({
+  database,
+  prepare,
+  onFull,
+  written,
+  confirm,
+}: Pick<Open, "database" | "written" | "confirm"> & {
+  readonly prepare: (text: string) => Statement;
+  readonly onFull: () => void;
+}): DatabaseConnection {
   const doing = async <T>(work: () => T): Promise<T> =>
     await whenFree(() => tellingFull(work, onFull));
   return {
     async executeQuery<R>(query: CompiledQuery): Promise<QueryResult<R>> {
       const statement = prepare(query.sql);
       const values = query.parameters as SQLQueryBindings[];
+      let result: QueryResult<R>;
       if (statement.columnNames.length > 0) {
-        return { rows: await doing(() => statement.all(...values) as R[]) };
+        result = { rows: await doing(() => statement.all(...values) as R[]) };
+      } else {
+        const { changes, lastInsertRowid } = await doing(() => statement.run(...values));
+        result = {
+          rows: [],
+          numAffectedRows: BigInt(changes),
+          insertId: BigInt(lastInsertRowid),
+        };
       }
-      const { changes, lastInsertRowid } = await doing(() => statement.run(...values));
-      return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+      if (query.query.kind === "SelectQueryNode") return result;
+      written.yet = true;
+      // Outside a transaction a statement is one by itself.
+      if (!database.inTransaction) await confirm();
+      return result;
     },
     // biome-ignore lint/correctness/useYield: the interface of Kysely asks for it, this store never streams.
     async *streamQuery() {

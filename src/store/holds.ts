@@ -9,7 +9,7 @@ import type { HoldTable } from "./tables.ts";
 /** The part of the work store that keeps operators' words about single items. */
 export function createHolds(
   context: StoreContext,
-): Pick<WorkStore, "hold" | "held" | "holdKnows" | "letGo" | "goOn" | "runningAgent" | "running"> {
+): Pick<WorkStore, "hold" | "held" | "holdKnows" | "letGo" | "goOn"> {
   const { db, transact, now } = context;
   return {
     async hold(item, hold) {
@@ -66,25 +66,6 @@ export function createHolds(
       });
       if (isKnown) context.wake();
       return isKnown;
-    },
-    async runningAgent(item) {
-      const row = await db
-        .selectFrom("item")
-        .select("lease_agent")
-        .where((eb) => eb.and({ ...item, lease_kind: "run" }))
-        .where("lease_until", ">", now())
-        .executeTakeFirst();
-      return row?.lease_agent ?? null;
-    },
-    async running(owner) {
-      const { count } = await db
-        .selectFrom("item")
-        .select((eb) => eb.fn.countAll<number>().as("count"))
-        .where("lease_kind", "=", "run")
-        .where("lease_owner", "=", owner)
-        .where("lease_until", ">", now())
-        .executeTakeFirstOrThrow();
-      return count;
     },
   };
 

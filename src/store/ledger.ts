@@ -1,13 +1,15 @@
 import { sql } from "kysely";
-import type { ItemRef } from "../domain/snapshot.ts";
 import type { LedgerStore } from "../ports/store/ledger.ts";
+import { createClones } from "./clones.ts";
 import type { StoreContext } from "./context.ts";
+import { placeOf } from "./place-of.ts";
 import { readLedger, readSpending } from "./read-ledger.ts";
 
 /** What the service itself knows of an item. */
 export function createLedger(context: StoreContext): LedgerStore {
   const { db } = context;
   return {
+    ...createClones(context),
     async read(item) {
       return db
         .transaction()
@@ -16,49 +18,6 @@ export function createLedger(context: StoreContext): LedgerStore {
     },
     async spending(item) {
       return await readSpending(db, item, context.now());
-    },
-    async cloneMade(item, agent) {
-      await db
-        .insertInto("clone")
-        .values({ ...placeOf(item), agent })
-        .onConflict((conflict) => conflict.columns(["repo", "number", "agent"]).doNothing())
-        .execute();
-    },
-    async clonesRemoved(item) {
-      await db
-        .deleteFrom("clone")
-        .where((eb) => eb.and(placeOf(item)))
-        .execute();
-    },
-    async cloneRemoved(item, agent) {
-      await db
-        .deleteFrom("clone")
-        .where((eb) => eb.and({ ...placeOf(item), agent }))
-        .execute();
-    },
-    async clones() {
-      const rows = await db
-        .selectFrom("clone")
-        .leftJoin("item", (join) =>
-          join.onRef("item.repo", "=", "clone.repo").onRef("item.number", "=", "clone.number"),
-        )
-        .select(["clone.repo", "clone.number", "clone.agent", "item.state"])
-        .select((eb) =>
-          eb
-            .selectFrom("run")
-            .select((run) => run.fn.max("run.ended_at").as("at"))
-            .whereRef("run.repo", "=", "clone.repo")
-            .whereRef("run.number", "=", "clone.number")
-            .whereRef("run.agent", "=", "clone.agent")
-            .as("ended_at"),
-        )
-        .execute();
-      return rows.map(({ repo, number, agent, state, ended_at: endedAt }) => ({
-        item: { repo, number },
-        agent,
-        endedAt,
-        isWaitedFor: state === "waiting" || state === "running",
-      }));
     },
     async branchTried(item, branch) {
       await db
@@ -85,8 +44,4 @@ export function createLedger(context: StoreContext): LedgerStore {
         .execute();
     },
   };
-}
-
-function placeOf(item: ItemRef): { readonly repo: string; readonly number: number } {
-  return { repo: item.repo, number: item.number };
 }

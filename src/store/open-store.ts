@@ -4,7 +4,7 @@ import { Kysely, sql } from "kysely";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { SessionLines } from "../ports/store/sessions.ts";
 import type { Store } from "../ports/store.ts";
-import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
+import { bunSqliteDialect, type SqliteOptions } from "./bun-sqlite-dialect.ts";
 import type { StoreContext, Warn } from "./context.ts";
 import { createConversations } from "./conversations.ts";
 import { createDeliveries } from "./deliveries.ts";
@@ -22,27 +22,36 @@ import { createPulls } from "./pulls.ts";
 import { createQueueState } from "./queue-state.ts";
 import { createReconcileClaims } from "./reconcile-claims.ts";
 import { createRunClaims } from "./run-claims.ts";
+import { createRunning } from "./running.ts";
 import { createRuns } from "./runs.ts";
 import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
 import { createSweepClaim } from "./sweep-claim.ts";
 import type { Tables } from "./tables.ts";
 import { type Transact, transactOnce } from "./transact.ts";
+import type { SyncFile } from "./write-ahead-log.ts";
 
 /**
  * Opens the SQLite database at `path` (`:memory:` for a passing one), made with mode 0600 when it is
  * missing, and brings its tables to the newest version. `now` gives epoch milliseconds; `warn` hears
- * of stored values that do not parse and of listeners that throw. Throws StoreFailure `open` or
+ * of stored values that do not parse and of listeners that throw; `onUnsynced` hears once that the
+ * disk did not confirm a commit, and `sync` stands in for the disk. Throws StoreFailure `open` or
  * `newer`. One process at a time may have it open: the caller holds the lock of the state directory.
  */
 export async function openStore(options: {
   readonly path: string;
   readonly now: () => number;
   readonly warn?: Warn;
+  readonly onUnsynced?: () => void;
+  readonly sync?: SyncFile;
 }): Promise<Store> {
-  const { path, now, warn = () => undefined } = options;
+  const { path, now, warn = () => undefined, onUnsynced, sync } = options;
   let full = (): void => undefined;
-  const db = await openDatabase(path, () => full());
+  const db = await openDatabase(path, {
+    onFull: () => full(),
+    ...(onUnsynced !== undefined && { onUnsynced }),
+    ...(sync !== undefined && { sync }),
+  });
   const store = assembleStore({
     db,
     transact: transactOnce(db),
@@ -98,6 +107,7 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
       ...createItems(context),
       ...createQueueState(context),
       ...createHolds(context),
+      ...createRunning(context),
       ...createSweepClaim(context),
     },
     pulls: createPulls(context),
@@ -132,8 +142,8 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
   };
 }
 
-async function openDatabase(path: string, onFull: () => void): Promise<Kysely<Tables>> {
-  const db = new Kysely<Tables>({ dialect: bunSqliteDialect(path, onFull) });
+async function openDatabase(path: string, options: SqliteOptions): Promise<Kysely<Tables>> {
+  const db = new Kysely<Tables>({ dialect: bunSqliteDialect(path, options) });
   try {
     if (path !== ":memory:") await createPrivateFile(path);
     await migrate(db);

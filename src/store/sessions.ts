@@ -47,14 +47,7 @@ export function createSessions(
   };
 
   return {
-    async get(key) {
-      const row = await db
-        .selectFrom("session")
-        .selectAll()
-        .where("key", "=", key)
-        .executeTakeFirst();
-      return row === undefined ? null : toSession(row);
-    },
+    ...readSessions(db),
     put(row) {
       return new Promise<void>((resolve, reject) => {
         waiting.push({ row, resolve, reject });
@@ -77,6 +70,25 @@ export function createSessions(
         if (dropped.length > 0) await rememberDrop(tx);
         return dropped.map((row) => row.key).sort();
       });
+    },
+    async settled() {
+      await committing;
+    },
+  };
+}
+
+/** What only reads the table. */
+function readSessions(
+  db: Executor,
+): Pick<SessionTable, "get" | "all" | "unused" | "count" | "isPristine"> {
+  return {
+    async get(key) {
+      const row = await db
+        .selectFrom("session")
+        .selectAll()
+        .where("key", "=", key)
+        .executeTakeFirst();
+      return row === undefined ? null : toSession(row);
     },
     async all() {
       const rows = await db.selectFrom("session").selectAll().orderBy("key").execute();
@@ -102,9 +114,6 @@ export function createSessions(
         .where("key", "=", DROPPED)
         .executeTakeFirst();
       return dropped === undefined && (await countSessions(db)) === 0;
-    },
-    async settled() {
-      await committing;
     },
   };
 }

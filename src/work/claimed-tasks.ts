@@ -1,5 +1,6 @@
 import type { Claim } from "../ports/store/claims.ts";
 import { keepLease, type LeaseKeeping } from "./keep-lease.ts";
+import { reasonWithStack } from "./tell-trouble.ts";
 
 /** A claim and what is done under it. */
 interface ClaimedTask {
@@ -55,9 +56,4 @@ export function createClaimedTasks(
     if (earlier !== undefined) await keepLease(claim, async () => await earlier, keeping);
     await work();
   }
-}
-
-/** What broke, with the place for whoever has to mend it. */
-export function reasonWithStack(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -48,7 +48,7 @@ export function shareGates(parts: {
       }
     },
     begin: async (gate, by) => {
-      const answer = await takeProbe(gate.name, by);
+      const answer = await takeProbe(parts, gate.name, by);
       // Where writing it down has failed, the table knows of no such gate and of nobody who tries it.
       if (answer === "begun") probes.set(by, now());
       else if (answer === "open" && !unwritten.has(gate.name)) forget(gate);
@@ -59,19 +59,6 @@ export function shareGates(parts: {
       if (probes.delete(by)) await table.leaveProbe(by);
     },
   };
-
-  /** Null: it could not be written down, so nobody is known to be quicker. */
-  async function takeProbe(
-    name: string,
-    by: string,
-  ): Promise<Awaited<ReturnType<GateTable["takeProbe"]>> | null> {
-    try {
-      return await table.takeProbe(name, by, now() + PROBE_MS);
-    } catch (error) {
-      log.warn("a gate could not be written down", { gate: name, reason: String(error) });
-      return null;
-    }
-  }
 
   async function renew(): Promise<void> {
     for (const { name, probe } of gates.values()) {
@@ -101,5 +88,19 @@ export function shareGates(parts: {
   function forget({ name, reason }: Gate): void {
     gates.delete(name);
     log.info("gate opened by another process", { gate: name, reason });
+  }
+}
+
+/** Null: it could not be written down, so nobody is known to be quicker. */
+async function takeProbe(
+  { table, now, log }: Pick<Parameters<typeof shareGates>[0], "table" | "now" | "log">,
+  name: string,
+  by: string,
+): Promise<Awaited<ReturnType<GateTable["takeProbe"]>> | null> {
+  try {
+    return await table.takeProbe(name, by, now() + PROBE_MS);
+  } catch (error) {
+    log.warn("a gate could not be written down", { gate: name, reason: String(error) });
+    return null;
   }
 }

@@ -13,7 +13,7 @@ import type { Log } from "../ports/observe.ts";
 import { createGateQuestions } from "./ask-gates.ts";
 import { shareGates } from "./follow-gates.ts";
 import { viewGates } from "./view-gates.ts";
-import { createGateWriter } from "./write-gates.ts";
+import { createGateWriter, type GateWriter } from "./write-gates.ts";
 
 /** A gate of a credential that nobody has tried for so long is nobody's. */
 const FORGET_MS = 86_400_000;
@@ -50,6 +50,10 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
   const names = [...new Set(options.agents().flatMap((agent) => options.gatesOf(agent)))].sort();
   const gates = await readGates(names, options);
   const writer = createGateWriter(gates, options);
+  const endProbe = (by: string): void => {
+    if (isShared) writer.record({ by }, async () => await others.end(by));
+  };
+  const { close, open } = turnGates({ gates, writer, endProbe, options });
   const questions = createGateQuestions({ probes: options.probes, answered, log });
   const others = shareGates({
     ...{ table, gates, unwritten: writer.unwritten, now, log },
@@ -84,7 +88,7 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
     },
     leave: (by) => {
       for (const gate of gates.values()) gates.set(gate.name, leaveProbe(gate, by));
-      if (isShared) writer.record({ by }, async () => await others.end(by));
+      endProbe(by);
     },
     suspect: async (name) => gates.has(name) || (await questions.ask(name, null)),
     tryDue: () => {
@@ -105,27 +109,40 @@ export async function createGates(options: GatesOptions): Promise<Gates> {
     if (!answer.ok) close({ name, reason: answer.reason, until: answer.until }, by);
     else if (gate !== undefined) open(gate);
   }
+}
 
-  function close(blocker: Blocker, by: string | null): void {
-    const before = gates.get(blocker.name) ?? null;
-    const gate = closeGate(before, { ...blocker, by }, { now: now(), chance: options.chance() });
-    if (gate === before) return;
-    gates.set(gate.name, gate);
-    writer.write(gate.name);
-    if (isShared && by !== null) writer.record({ by }, async () => await others.end(by));
-    const { name, reason, attempt, retryAt } = gate;
-    const retry_at = new Date(retryAt).toISOString();
-    log.warn("gate closed", { gate: name, reason, attempt, retry_at });
-    if (isLongWait(gate) && !(before !== null && saysTheSame(before, gate)))
-      options.onChange("long");
-  }
-
-  function open(gate: Gate): void {
-    gates.delete(gate.name);
-    writer.write(gate.name);
-    log.info("gate opened", { gate: gate.name, reason: gate.reason, attempt: gate.attempt });
-    options.onChange("opened");
-  }
+/** Closes and opens gates: in memory first, then in the table, and says so. */
+function turnGates({
+  gates,
+  writer,
+  endProbe,
+  options: { now, chance, log, onChange },
+}: {
+  readonly gates: Map<string, Gate>;
+  readonly writer: GateWriter;
+  readonly endProbe: (by: string) => void;
+  readonly options: Pick<GatesOptions, "now" | "chance" | "log" | "onChange">;
+}): { close(blocker: Blocker, by: string | null): void; open(gate: Gate): void } {
+  return {
+    close: (blocker, by) => {
+      const before = gates.get(blocker.name) ?? null;
+      const gate = closeGate(before, { ...blocker, by }, { now: now(), chance: chance() });
+      if (gate === before) return;
+      gates.set(gate.name, gate);
+      writer.write(gate.name);
+      if (by !== null) endProbe(by);
+      const { name, reason, attempt, retryAt } = gate;
+      const retry_at = new Date(retryAt).toISOString();
+      log.warn("gate closed", { gate: name, reason, attempt, retry_at });
+      if (isLongWait(gate) && !(before !== null && saysTheSame(before, gate))) onChange("long");
+    },
+    open: (gate) => {
+      gates.delete(gate.name);
+      writer.write(gate.name);
+      log.info("gate opened", { gate: gate.name, reason: gate.reason, attempt: gate.attempt });
+      onChange("opened");
+    },
+  };
 }
 
 /** What the table says of the gates there are; what stands there of others is forgotten in time. */

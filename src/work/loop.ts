@@ -4,7 +4,9 @@ import { waitAtMost } from "../time/wait-at-most.ts";
 import { createClaiming } from "./claim-work.ts";
 import { createClaimedTasks } from "./claimed-tasks.ts";
 import type { WorkDependencies } from "./dependencies.ts";
+import { createPace } from "./pace.ts";
 import { createResolving } from "./resolving.ts";
+import { tellTrouble } from "./tell-trouble.ts";
 
 const LEASE_MS = 30_000;
 /** The longest sleep without a wake-up: leases of others may have run out meanwhile. */
@@ -12,10 +14,11 @@ const SLEEP_MS_MAX = 5000;
 /** And the shortest: what is due may be waiting for a slot. */
 const SLEEP_MS_MIN = 50;
 /**
- * After a look for work it rests as long as the look took, this long at most, however often it is
- * woken: in a storm of 200 deliveries a second every one wakes it, and each look asks the store a
- * dozen things.
+ * Looks may take half of the time for good, and this much at once. In a storm of 200 deliveries a
+ * second every one wakes the loop, and each look asks the store a dozen things; a lone delivery needs
+ * four looks until its run begins, and none of them should wait.
  */
+const LOOKING_MS_AT_ONCE = 50;
 const REST_MS_MAX = 25;
 /** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
@@ -41,6 +44,8 @@ export interface LoopOptions {
   readonly resting?: () => boolean;
   /** How long a claim holds without a renewal, in milliseconds; 30 s when absent. */
   readonly leaseMs?: number;
+  /** How long it rests after something broke, in milliseconds; 1 s when absent. */
+  readonly coolDownMs?: number;
 }
 
 /**
@@ -49,9 +54,18 @@ export interface LoopOptions {
  */
 export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): WorkLoop {
   const { store, gates, log } = deps;
-  const { leaseMs = LEASE_MS } = options;
+  const { leaseMs = LEASE_MS, coolDownMs = COOL_DOWN_MS } = options;
   const wake = (): void => alarm.abort();
   const tasks = createClaimedTasks({ store, leaseMs, log, onEnd: wake });
+  const trouble = tellTrouble(deps, {
+    broke: "the work loop stumbled",
+    over: "the work loop goes on",
+  });
+  const pace = createPace({
+    atOnceMs: LOOKING_MS_AT_ONCE,
+    restMsMax: REST_MS_MAX,
+    clock: () => performance.now(),
+  });
   const resolving = createResolving(deps, wake);
   const claimWork = createClaiming(deps, {
     ...options,
@@ -81,15 +95,17 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
     while (!stopping) {
       alarm = new AbortController();
       try {
-        const began = performance.now();
+        pace.began();
         gates.tryDue();
         await claimAll();
         if (stopping) return;
-        await wait(Math.min(performance.now() - began, REST_MS_MAX));
-        await waitAtMost(await untilDue(deps), alarm.signal);
+        await wait(pace.rest());
+        const quietMs = await untilDue(deps);
+        trouble.went();
+        await waitAtMost(quietMs, alarm.signal);
       } catch (error) {
-        log.error("the work loop stumbled", { reason: String(error) });
-        if (!stopping) await wait(COOL_DOWN_MS);
+        trouble.broke(error);
+        if (!stopping) await wait(coolDownMs);
       }
     }
   }

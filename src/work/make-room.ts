@@ -27,21 +27,29 @@ export function diskLimits(limits: {
 }
 
 /**
- * Removes clones while the disk holds more than it may, those first whose last run ended the longest
- * ago; what an order waits for comes last, and a clone in use is never removed. Their commits are kept
- * in the cache and their conversations stay: the next run makes the clone anew. Resolves with how many
- * were removed, and with how many bytes are still too many because nothing else can be removed.
+ * Removes what can be made again while the disk holds more than it may: spare work trees, then clones,
+ * those first whose last run ended the longest ago; what an order waits for comes last, and a clone in
+ * use is never removed. Their commits are kept in the cache and their conversations stay: the next run
+ * makes the clone anew. Resolves with how many clones were removed, and with how many bytes are still too
+ * many because nothing else can be removed.
  */
 export async function makeRoom(
   deps: Dependencies,
   limits: DiskLimits,
 ): Promise<{ readonly removed: number; readonly excess: number }> {
-  const { total, repositories, clones } = await deps.git.sizes();
+  const { total, repositories, clones, spares } = await deps.git.sizes();
   const over = new Map<string, number>();
   for (const [repo, bytes] of repositories) over.set(repo, bytes - (limits.repository ?? bytes));
   let overall = total - limits.all;
   let removed = 0;
   if (overall > 0 || [...over.values()].some((bytes) => bytes > 0)) {
+    for (const { repo, bytes } of spares) {
+      const ofRepository = over.get(repo) ?? 0;
+      if (overall <= 0 && ofRepository <= 0) continue;
+      if (!(await deps.git.removeSpare(repo))) continue;
+      overall -= bytes;
+      over.set(repo, ofRepository - bytes);
+    }
     for (const clone of await oldestFirst(deps, clones)) {
       const { repo } = clone.item;
       const ofRepository = over.get(repo) ?? 0;
@@ -52,6 +60,12 @@ export async function makeRoom(
       over.set(repo, ofRepository - clone.bytes);
     }
   }
+  deps.git.allowSpares((repo) => {
+    const sizesOfClones = clones.map((clone) => (clone.item.repo === repo ? clone.bytes : 0));
+    const needed = Math.max(0, ...sizesOfClones);
+    const free = limits.repository === null ? -overall : Math.min(-overall, -(over.get(repo) ?? 0));
+    return free > needed;
+  });
   return { removed, excess: Math.max(0, overall, ...over.values()) };
 }
 

@@ -1,6 +1,6 @@
-import { reasonWithStack } from "./claimed-tasks.ts";
 import type { WorkDependencies } from "./dependencies.ts";
 import { resolveMarks } from "./resolve-marks.ts";
+import { tellTrouble } from "./tell-trouble.ts";
 
 /** The resolving of marks beside the loop, which is not waited for: a slow forge must not keep runs from beginning. */
 export interface Resolving {
@@ -12,6 +12,10 @@ export interface Resolving {
 
 /** Resolves marks one batch at a time; `onMore` is called after a batch when there may be more to do. */
 export function createResolving(deps: WorkDependencies, onMore: () => void): Resolving {
+  const trouble = tellTrouble(deps, {
+    broke: "marks could not be resolved",
+    over: "marks are resolved again",
+  });
   let underWay: Promise<void> | null = null;
   let isAskedAgain = false;
 
@@ -30,8 +34,9 @@ export function createResolving(deps: WorkDependencies, onMore: () => void): Res
     isAskedAgain = false;
     try {
       if ((await resolveMarks(deps)) > 0) isAskedAgain = true;
+      trouble.went();
     } catch (error) {
-      deps.log.error("marks could not be resolved", { reason: reasonWithStack(error) });
+      trouble.broke(error);
     } finally {
       underWay = null;
       if (isAskedAgain) onMore();

@@ -129,6 +129,9 @@ export async function playChaos(options: ChaosOptions): Promise<ChaosResult> {
   };
 }
 
+/** Kills between two lines that tell how far it is. */
+const NOTE_EVERY = 30;
+
 async function killAll(play: Play, all: number): Promise<void> {
   const { options, world, chance, provide, counting, isInTime } = play;
   const kinds = options.kinds ?? KINDS;
@@ -143,7 +146,9 @@ async function killAll(play: Play, all: number): Promise<void> {
     await untilMoment(world, { of, moment, provide });
     await Bun.sleep(chance.between(0, moment === "any" ? 300 : 10));
     // Agents that were gone before they could be killed are no kill.
-    if ((await kill(play, of, kind)) > 0 || kind !== "agents") counting.killed += 1;
+    if ((await kill(play, of, kind)) === 0 && kind === "agents") continue;
+    counting.killed += 1;
+    if (counting.killed % NOTE_EVERY === 0) play.note(`${counting.killed} of ${all} kills`);
   }
 }
 

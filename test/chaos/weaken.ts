@@ -19,7 +19,7 @@ const WEAKNESSES = {
       ...processes,
       isAlive: () => false,
       end: async () => undefined,
-      endMarked: async () => 0,
+      endTagged: async () => 0,
     }),
   }),
   /** What runs and effects there were is not known when deciding. */

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
@@ -8,6 +8,7 @@ import type { Git, PushOrder, WorkspaceOrder } from "../../src/ports/git.ts";
 import type { Log } from "../../src/ports/observe.ts";
 
 export const ITEM: ItemRef = { repo: "acme/widgets", number: 42 };
+const DEADLINE_MS = 20_000;
 export const IDENTITY = { name: "boss", email: "boss@example.org" };
 
 /** A bare origin with one commit on main, a person's clone of it, and the adapter under test. */
@@ -18,13 +19,16 @@ export interface Workbench extends AsyncDisposable {
   readonly person: string;
   readonly git: Git;
   readonly warnings: string[];
-  /** Another adapter on the same state directory, as after a restart. */
-  restart(): Git;
+  /** Another adapter on the same state directory, as after a restart; `searchPath`: where git is found. */
+  restart(searchPath?: string): Git;
   order(change?: Partial<WorkspaceOrder>): WorkspaceOrder;
   pushOrder(change?: Partial<PushOrder>): PushOrder;
 }
 
-export async function workbench(): Promise<Workbench> {
+/** `spareAfterMs`: as of createGit; without it no spares are made. */
+export async function workbench(
+  options: { readonly spareAfterMs?: number } = {},
+): Promise<Workbench> {
   const root = await mkdtemp(join(tmpdir(), "claude-hooks-git-"));
   const [stateDir, origin, person] = ["state", "acme/widgets.git", "person"].map((name) =>
     join(root, name),
@@ -37,14 +41,20 @@ export async function workbench(): Promise<Workbench> {
   await sh(person, ["push", "-q", "origin", "main"]);
   const warnings: string[] = [];
   let run = 0;
-  const restart = (): Git =>
-    createGit({
+  const made: Git[] = [];
+  const restart = (searchPath?: string): Git => {
+    const git = createGit({
+      ...options,
+      ...(searchPath === undefined ? {} : { searchPath }),
       stateDir,
       remoteUrl: (repo) => join(root, `${repo}.git`),
       credential: () => null,
       now: Date.now,
       log: recordingLog(warnings),
     });
+    made.push(git);
+    return git;
+  };
   return {
     root,
     stateDir,
@@ -64,9 +74,31 @@ export async function workbench(): Promise<Workbench> {
       return { ...base, remoteSha: null, run: "r1", ...change };
     },
     [Symbol.asyncDispose]: async () => {
+      for (const git of made) await git.close();
       await rm(root, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * A git in front of the real one: `before` is shell text, run with git's arguments before each call.
+ * @returns the PATH on which it is found
+ */
+export async function gitBehind(bench: Workbench, before: string): Promise<string> {
+  const bin = join(bench.root, "bin");
+  await mkdir(bin, { recursive: true });
+  await writeFile(join(bin, "git"), `#!/bin/sh\n${before}\nexec ${Bun.which("git")} "$@"\n`);
+  await chmod(join(bin, "git"), 0o755);
+  return `${bin}:/usr/local/bin:/usr/bin:/bin`;
+}
+
+/** Waits until it is so, 20 s at most. */
+export async function until(isSo: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + DEADLINE_MS;
+  while (!(await isSo())) {
+    if (performance.now() > end) throw new Error("not in time");
+    await Bun.sleep(5);
+  }
 }
 
 /** Runs git as a person or agent would (with the configuration of the directory it is in). */

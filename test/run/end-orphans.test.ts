@@ -17,7 +17,7 @@ import {
 
 const NUMBER = 7;
 /** Nobody has it. */
-const MARK = `NOBODY=${"0".repeat(32)}`;
+const TAG = `NOBODY=${"0".repeat(32)}`;
 const quiet = (): undefined => undefined;
 const log = { debug: quiet, info: quiet, warn: quiet, error: quiet };
 
@@ -61,7 +61,7 @@ test.each(CASES)(
       store,
       owner: "me",
       processes: createProcesses(),
-      mark: MARK,
+      tag: TAG,
       now: () => NOON,
       log,
     });
@@ -87,7 +87,7 @@ test("what another order of the item has done does not count", async () => {
     store,
     owner: "me",
     processes: createProcesses(),
-    mark: MARK,
+    tag: TAG,
     now: () => NOON,
     log,
   });

@@ -100,7 +100,7 @@ describe("the end", () => {
     await rm(dir, { recursive: true });
   });
 
-  test("finds a jail by its mark whose bubblewrap died without ending it", async () => {
+  test("finds a jail by its tag whose bubblewrap died without ending it", async () => {
     const dir = await mkdtemp("/tmp/ch-proc-");
     const [clone, home] = [join(dir, "clone"), join(dir, "home")];
     await Promise.all([mkdir(clone), mkdir(home)]);
@@ -119,17 +119,17 @@ describe("the end", () => {
     expect(processes.isAlive(outer)).toBe(false);
     expect(await pidsWith(`sleep\0${text}`)).not.toEqual([]);
 
-    expect(await processes.endMarked(other.mark)).toBe(0);
+    expect(await processes.endTagged(other.tag)).toBe(0);
     expect(await pidsWith(`sleep\0${text}`)).not.toEqual([]);
-    expect(await processes.endMarked(jail.mark)).toBeGreaterThan(0);
+    expect(await processes.endTagged(jail.tag)).toBeGreaterThan(0);
 
     expect(await pidsWith(`sleep\0${text}`)).toEqual([]);
     await rm(dir, { recursive: true });
   });
 
-  test("does not look for what could be the mark of anybody", async () => {
-    for (const mark of ["", "CLAUDE_HOOKS_JAIL=", "PATH=/usr/bin"]) {
-      await expect(processes.endMarked(mark)).rejects.toThrow("no mark of a jail");
+  test("does not look for what could be the tag of anybody", async () => {
+    for (const tag of ["", "CLAUDE_HOOKS_JAIL=", "PATH=/usr/bin"]) {
+      await expect(processes.endTagged(tag)).rejects.toThrow("no tag of a jail");
     }
   });
 

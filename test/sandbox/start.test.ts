@@ -70,23 +70,23 @@ describe("the check", () => {
   });
 });
 
-describe("the mark", () => {
+describe("the tag", () => {
   test("is the directory's own: the same by any path, another for another one under the same path", async () => {
     await using here = await place();
     const { dir, jailDir } = here;
     const link = join(dir, "link");
     await symlink(jailDir, link);
-    const markAt = (path: string): string => createJail({ mode: "bwrap", dir: path }).mark;
+    const tagAt = (path: string): string => createJail({ mode: "bwrap", dir: path }).tag;
 
-    const mark = markAt(jailDir);
+    const tag = tagAt(jailDir);
 
-    expect(mark).toMatch(/^CLAUDE_HOOKS_JAIL=[0-9a-f]{32}$/);
-    expect(markAt(jailDir)).toBe(mark);
-    expect(markAt(link)).toBe(mark);
+    expect(tag).toMatch(/^CLAUDE_HOOKS_JAIL=[0-9a-f]{32}$/);
+    expect(tagAt(jailDir)).toBe(tag);
+    expect(tagAt(link)).toBe(tag);
     const moved = join(dir, "moved");
     await rename(jailDir, moved);
-    expect(markAt(jailDir)).not.toBe(mark);
-    expect(markAt(moved)).toBe(mark);
+    expect(tagAt(jailDir)).not.toBe(tag);
+    expect(tagAt(moved)).toBe(tag);
   });
 
   test.each(["bwrap", "none"] as const)("is in what a jail %s starts", async (mode) => {
@@ -94,7 +94,7 @@ describe("the mark", () => {
     const jail = createJail({ mode, dir: here.jailDir });
     const { env } = jail.command(here.spec, "true", []);
 
-    expect(Object.entries(env).map(([name, value]) => `${name}=${value}`)).toContain(jail.mark);
+    expect(Object.entries(env).map(([name, value]) => `${name}=${value}`)).toContain(jail.tag);
   });
 });
 

@@ -257,7 +257,7 @@ function lifeOf(parts: {
       identify: () => null,
       isAlive: () => false,
       end: async () => undefined,
-      endMarked: async () => 0,
+      endTagged: async () => 0,
     },
     secrets: { holds: () => false },
   } satisfies RunDependencies;

@@ -82,7 +82,10 @@ export function scriptedGit(forge: StoryForge, heads: Map<string, string>): Git 
   return {
     use: async () => ({ child: () => undefined, release: () => undefined }),
     removeClone: async () => false,
-    sizes: async () => ({ total: 0, repositories: new Map(), clones: [] }),
+    sizes: async () => ({ total: 0, repositories: new Map(), clones: [], spares: [] }),
+    removeSpare: async () => false,
+    allowSpares: () => undefined,
+    close: async () => undefined,
     prepare: async ({ item, agent, branch, at }) => {
       const name = `${item.repo}#${item.number}`;
       const path = join(forge.dir, "clones", item.repo, agent);
@@ -132,7 +135,7 @@ export function idleParts(): Pick<
     egress: { open: async () => null },
     jail: {
       mode: "none",
-      mark: "",
+      tag: "",
       check: async () => ({ ok: true }),
       command: () => {
         throw new Error("nothing is run here");
@@ -142,7 +145,7 @@ export function idleParts(): Pick<
       identify: () => null,
       isAlive: () => false,
       end: async () => undefined,
-      endMarked: async () => 0,
+      endTagged: async () => 0,
     },
     prompts: () => ({ system: "", texts: new Map() }),
   };

@@ -17,7 +17,10 @@ const LAYERS: Readonly<Record<string, Layer>> = {
   json: { imports: ["domain", "ports"], packages: [] },
   time: { imports: [], packages: [NODE] },
   config: { imports: ["domain", "ports", "json"], packages: [NODE, "yaml", "zod"] },
-  observe: { imports: ["domain", "ports"], packages: [NODE, "pino", "pino-pretty", "prom-client"] },
+  observe: {
+    imports: ["domain", "ports", "time"],
+    packages: [NODE, "pino", "pino-pretty", "prom-client"],
+  },
   forge: { imports: ["domain", "ports", "json"], packages: [NODE, "zod", "p-queue", "p-retry"] },
   git: { imports: ["domain", "ports", "json"], packages: [NODE, "execa", "p-queue"] },
   agent: {

@@ -51,6 +51,7 @@ async function workWorld(
     limits: () => LIMITS,
     run,
     leaseMs: LEASE_MS,
+    coolDownMs: 5,
   });
   return {
     store,
@@ -175,4 +176,60 @@ test("a database that fails once when it is asked what is due next does not end 
 
   await until(async () => (await store.work.item(ITEM))?.decision === "nothing");
   expect(warned).toEqual(["the work loop stumbled"]);
+});
+
+test("a database that is away for long is told of when that begins, once a minute, and when it is over", async () => {
+  const said: { readonly text: string; readonly fields: Record<string, unknown> }[] = [];
+  const say = (text: string, fields: object = {}) => said.push({ text, fields: { ...fields } });
+  const clock = { now: Date.UTC(2026, 9, 1, 12) };
+  await using world = await workWorld({
+    readSnapshot: async () => snapshotWith({ assignees: [], acts: [] }),
+    now: () => clock.now,
+    log: { debug: say, info: say, warn: say, error: say },
+  });
+  const { store, loop } = world;
+  const { nextDue } = store.work;
+  const { unresolved } = store.work;
+  let asked = 0;
+  let isAway = true;
+  const orAway = async <T>(answer: () => Promise<T>): Promise<T> => {
+    asked += 1;
+    if (isAway) throw new Error("database or disk is full");
+    return await answer();
+  };
+  Object.assign(store.work, {
+    nextDue: async () => await orAway(nextDue),
+    unresolved: async (limit: number) => await orAway(async () => await unresolved(limit)),
+  });
+  await store.work.mark([MARK], true);
+  const askedMore = async () => {
+    const before = asked;
+    await until(() => asked > before + 10);
+  };
+
+  loop.start();
+  await askedMore();
+  clock.now += 59_999;
+  await askedMore();
+  clock.now += 1;
+  await askedMore();
+  isAway = false;
+  await until(async () => {
+    loop.wake();
+    return (await store.work.item(ITEM))?.decision === "nothing";
+  });
+
+  const begin = "database or disk is full";
+  for (const [broke, over] of [
+    ["the work loop stumbled", "the work loop goes on"],
+    ["marks could not be resolved", "marks are resolved again"],
+  ]) {
+    const about = said.filter(({ text }) => text === broke || text === over);
+    expect(about.map(({ text }) => text)).toEqual([broke, broke, over] as string[]);
+    const [first, second, last] = about.map(({ fields }) => fields);
+    expect(String(first?.["reason"])).toContain(begin);
+    expect(first?.["more"]).toBeUndefined();
+    expect(Number(second?.["more"])).toBeGreaterThan(2);
+    expect(Number(last?.["times"])).toBeGreaterThan(Number(second?.["more"]));
+  }
 });

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Log } from "../../src/ports/observe.ts";
 import { diskLimits, makeRoom } from "../../src/work/make-room.ts";
-import { commit, IDENTITY, sh, type Workbench, workbench } from "../git/workbench.ts";
+import { commit, IDENTITY, sh, until, type Workbench, workbench } from "../git/workbench.ts";
 import {
   anEnd,
   anOrder,
@@ -56,6 +56,16 @@ async function cloneOf(
 const isThere = async (path: string): Promise<boolean> =>
   await Bun.file(join(path, "big.bin")).exists();
 
+/** Looked at for longer than a spare takes to be begun. */
+async function isNever(isSo: () => Promise<boolean>): Promise<boolean> {
+  const end = performance.now() + 1_000;
+  while (performance.now() < end) {
+    if (await isSo()) return false;
+    await Bun.sleep(10);
+  }
+  return true;
+}
+
 describe("making room", () => {
   test("removes those first that finished the longest ago, and only as many as need be", async () => {
     await using bench = await workbench();
@@ -102,6 +112,37 @@ describe("making room", () => {
     use.release();
     expect((await makeRoom(deps, { all: MB, repository: null })).removed).toBe(1);
   });
+
+  test("removes the spare work tree before any clone, and lets none be made while there is no room", async () => {
+    await using bench = await workbench({ spareAfterMs: 0 });
+    await using world = await openStoreWorld();
+    const clone = await cloneOf(bench, world, { number: 1, endedAt: NOON });
+    const isSpared = async () => (await bench.git.sizes()).spares.length === 1;
+    await until(isSpared);
+    const deps = { git: bench.git, store: world.store, log: LOG };
+    const isHalf = async () => (await readdir(join(bench.stateDir, "work/.spare"))).length > 1;
+    const { total, repositories, spares } = await bench.git.sizes();
+    const bytes = spares[0]?.bytes ?? 0;
+    expect(spares).toEqual([{ repo: "acme/widgets", bytes: expect.any(Number) }]);
+    expect(bytes).toBeGreaterThan(0);
+
+    const ofRepository = repositories.get("acme/widgets") ?? 0;
+    const limits = { all: 1000 * MB, repository: ofRepository - 1 };
+    expect(await makeRoom(deps, limits)).toEqual({ removed: 0, excess: 0 });
+
+    const after = await bench.git.sizes();
+    expect(after.spares).toEqual([]);
+    expect(after.repositories.get("acme/widgets")).toBeLessThan(ofRepository);
+    expect(total - after.total).toBeGreaterThanOrEqual(bytes);
+    expect(await isThere(clone)).toBe(true);
+    await bench.git.prepare(bench.order({ agent: "reviewer" }));
+    expect(await isNever(isHalf)).toBe(true);
+
+    // With room for one more of the largest clones it is allowed again.
+    await makeRoom(deps, { all: 1000 * MB, repository: 100 * MB });
+    await bench.git.prepare(bench.order({ agent: "merger" }));
+    await until(isSpared);
+  }, 30_000);
 
   test("of one repository leaves the others alone", async () => {
     await using bench = await workbench();

@@ -1,6 +1,6 @@
 import type { AgentConfig, Config } from "../../config/config.ts";
 import type { ForgeInspector, TokenAccount } from "../../forge/inspect-forge.ts";
-import { ask, type Finding } from "./finding.ts";
+import { ask, type Finding, type Question } from "./finding.ts";
 import { namedRepositories } from "./named-repositories.ts";
 import { type Tried, tried } from "./tried.ts";
 
@@ -61,14 +61,17 @@ async function look(config: Config, agent: AgentConfig, inspector: ForgeInspecto
   return { findings: [taken, ...findings], known: { agent, inspector, id: account?.id ?? null } };
 }
 
-function accountFindings(agent: AgentConfig, account: TokenAccount): readonly Finding[] {
+/** The two questions about an account, however they are answered. */
+function askAccount(agent: AgentConfig): { readonly whose: Question; readonly rights: Question } {
   const about = { agent: agent.name };
-  const whose = ask("agent.account", "is the token the configured account's?", about);
-  const rights = ask(
-    "agent.site_administrator",
-    "is the account no administrator of the forge?",
-    about,
-  );
+  return {
+    whose: ask("agent.account", "is the token the configured account's?", about),
+    rights: ask("agent.site_administrator", "is the account no administrator of the forge?", about),
+  };
+}
+
+function accountFindings(agent: AgentConfig, account: TokenAccount): readonly Finding[] {
+  const { whose, rights } = askAccount(agent);
   const isOwn = account.login.toLowerCase() === agent.login.toLowerCase();
   return [
     isOwn
@@ -103,13 +106,7 @@ async function askElsewhere(
   readonly account: { readonly id: number } | null;
   readonly findings: readonly Finding[];
 }> {
-  const about = { agent: agent.name };
-  const whose = ask("agent.account", "is the token the configured account's?", about);
-  const rights = ask(
-    "agent.site_administrator",
-    "is the account no administrator of the forge?",
-    about,
-  );
+  const { whose, rights } = askAccount(agent);
   for (const repo of namedRepositories(config).slice(0, PLACES_MAX)) {
     const facts = await tried(async () => await inspector.repository(repo));
     if (!facts.ok || facts.value.mayAdminister !== false) continue;

@@ -58,6 +58,10 @@ export async function checkHooks(
   if (!own.ok) return [question.unchecked(unreadable(own))];
   const all = [...own.value, ...(wider.ok ? wider.value : [])];
   const here = all.filter((hook) => leadsHere(hook, hookTarget));
+  // Without an answer about the owner's there may be one among them.
+  if (here.length === 0 && !wider.ok && wider.failure.kind === "unavailable") {
+    return [question.unchecked(wider.words)];
+  }
   if (here.length === 0) return [noHook(repo, all, { hookTarget, sawOwner: wider.ok })];
   const looks = here.map((hook) => ({ hook, faults: faultsOf(hook, hookTarget) }));
   // One that is in order is enough.

@@ -1,6 +1,7 @@
 import type { Config } from "../../config/config.ts";
 import type { ForgeInspector } from "../../forge/inspect-forge.ts";
 import { ask, type Finding } from "./finding.ts";
+import { TimeRanOut } from "./time-limit.ts";
 import { type Tried, tried } from "./tried.ts";
 
 /** Whether the forge answers, and is of the configured kind. The rest is asked only if `isThere`. */
@@ -14,6 +15,9 @@ export async function checkServer(
     ...agents.map(({ token }) => inspectorOf(token.reveal())),
   ]);
   if (!answer.ok) {
+    if (answer.failure instanceof TimeRanOut) {
+      return { findings: [question.unchecked(answer.words)], isThere: false };
+    }
     // 401 to everybody: it is a forge that answers, and the tokens are asked about one by one.
     if (answer.failure.kind === "auth") {
       return { findings: [question.ok(`${forge.url} answers`)], isThere: true };

@@ -15,6 +15,7 @@ import { checkRepository, type RepositoryParts } from "./check-repository.ts";
 import { checkServer } from "./check-server.ts";
 import { checkSettings } from "./check-settings.ts";
 import { ask, type Finding } from "./finding.ts";
+import { startTimeLimit, TIME_RAN_OUT } from "./time-limit.ts";
 
 const TIMEOUT_MS = 8_000;
 /** Of the forge's answers only the findings are for people. */
@@ -30,6 +31,9 @@ const SILENT: Log = {
  * directory, not on the forge, and nothing is paid for. `adminToken` is of somebody who administrates the
  * repositories, or null. No secret stands in a finding; words of others are in it as they are, but for
  * control characters.
+ *
+ * The forge is asked for `limitMs` milliseconds; what it has not answered by then is not checked, and said to
+ * be so. Host and model are asked meanwhile, each thing with a limit of its own: 40 s at most.
  */
 export async function runDoctor(options: {
   readonly config: Config;
@@ -38,15 +42,18 @@ export async function runDoctor(options: {
   readonly uid: number | null;
   /** The process's own environment. */
   readonly env: Record<string, string | undefined>;
+  readonly limitMs: number;
 }): Promise<readonly Finding[]> {
-  const { config, notices, adminToken, uid, env } = options;
+  const { config, notices, adminToken, uid, env, limitMs } = options;
   directForLoopback(env);
-  const findings = [
-    ...checkSettings(config, notices),
-    ...(await checkHost(config, uid)),
-    ...(await checkModel(config)),
-    ...(await checkForge(config, adminToken)),
-  ];
+  const settings = checkSettings(config, notices);
+  using limit = startTimeLimit(limitMs);
+  const outside = await Promise.all([
+    checkHost(config, uid),
+    checkModel(config),
+    checkForge(config, adminToken, limit.signal),
+  ]);
+  const findings = [...settings, ...outside.flat()];
   const redactor = createRedactor([
     ...secretsOf(config).map((secret) => secret.reveal()),
     ...(adminToken === null ? [] : [adminToken]),
@@ -58,7 +65,24 @@ export async function runDoctor(options: {
   }));
 }
 
-async function checkForge(config: Config, adminToken: string | null): Promise<readonly Finding[]> {
+async function checkForge(
+  config: Config,
+  adminToken: string | null,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const findings = await askForge(config, adminToken, signal);
+  if (!signal.aborted) return findings;
+  const question = ask("doctor.time", "did the forge answer everything in time?");
+  const found = `${TIME_RAN_OUT}: what the forge had not answered by then is not checked`;
+  const remedy = "look at why the forge is slow, or give it more time with --time-limit";
+  return [...findings, question.problem(found, remedy)];
+}
+
+async function askForge(
+  config: Config,
+  adminToken: string | null,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
   const { forge } = config;
   const inspectorOf = inspectForge({
     url: forge.url,
@@ -67,11 +91,13 @@ async function checkForge(config: Config, adminToken: string | null): Promise<re
     timeoutMs: TIMEOUT_MS,
     now: Date.now,
     log: SILENT,
+    signal,
   });
   const server = await checkServer(config, inspectorOf);
   if (!server.isThere) {
     const question = ask("forge.rest", "are accounts and repositories in order?");
-    return [...server.findings, question.unchecked("the forge does not answer")];
+    const why = signal.aborted ? TIME_RAN_OUT : "the forge does not answer";
+    return [...server.findings, question.unchecked(why)];
   }
   const agents = await checkAgents(config, inspectorOf);
   const parts: RepositoryParts = {
@@ -79,12 +105,14 @@ async function checkForge(config: Config, adminToken: string | null): Promise<re
     admin: adminToken === null ? null : inspectorOf(adminToken),
     hookTarget: await hookTargetOf(config),
   };
-  return [...server.findings, ...agents.findings, ...(await checkRepositories(config, parts))];
+  const repositories = await checkRepositories(config, parts, signal);
+  return [...server.findings, ...agents.findings, ...repositories];
 }
 
 async function checkRepositories(
   config: Config,
   parts: RepositoryParts,
+  signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
   let isSilent = false;
@@ -95,8 +123,9 @@ async function checkRepositories(
       findings.push(question.unchecked("an entry for all of an owner names no repository"));
       continue;
     }
-    if (isSilent) {
-      findings.push(question.unchecked("the forge has stopped answering"));
+    if (isSilent || signal.aborted) {
+      const why = signal.aborted ? TIME_RAN_OUT : "the forge has stopped answering";
+      findings.push(question.unchecked(why));
       continue;
     }
     const found = await checkRepository(repository, parts);

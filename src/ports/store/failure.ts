@@ -11,7 +11,9 @@ export type StoreFailureKind =
   /** The claim under which something was to be written is somebody else's by now. */
   | "lost"
   /** The database ended the same write again and again in favour of somebody else's. */
-  | "conflict";
+  | "conflict"
+  /** The disk did not confirm what was committed: nobody can tell any more what will survive. */
+  | "unsynced";
 
 /** What the store refuses; the message names the value and the remedy. */
 export class StoreFailure extends Error {

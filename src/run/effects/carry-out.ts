@@ -42,12 +42,7 @@ export function createEffects(context: EffectContext): Effects {
   };
 
   async function answer(call: ToolCall): Promise<ToolAnswer> {
-    if (!SKILL_TOOLS[context.order.skill].includes(call.tool)) {
-      const { item, run, agent, order } = context;
-      const who = { ...item, run, agent: agent.name, skill: order.skill };
-      context.audit.append("tool_denied", { ...who, tool: call.tool });
-      return { ok: false, text: `${call.tool} does not belong to ${context.order.skill}.` };
-    }
+    if (!SKILL_TOOLS[context.order.skill].includes(call.tool)) return deny(context, call);
     if (context.signal.aborted) return { ok: false, text: "This run has been stopped." };
     const checked = checkCall(context, call, allowance);
     if ("refused" in checked) return { ok: false, text: checked.refused };
@@ -96,6 +91,11 @@ export function createEffects(context: EffectContext): Effects {
       }
     }
   }
+}
+
+function deny({ item, run, agent, order, audit }: EffectContext, { tool }: ToolCall): ToolAnswer {
+  audit.append("tool_denied", { ...item, run, agent: agent.name, skill: order.skill, tool });
+  return { ok: false, text: `${tool} does not belong to ${order.skill}.` };
 }
 
 function questionFor(context: EffectContext, question: string): string {
