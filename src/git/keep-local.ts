@@ -14,8 +14,8 @@ export interface Known {
 
 /**
  * Keeps the commits of a found clone that neither the base nor its branch has, in the cache. A clone
- * that stands where it was prepared, or where a branch stands, costs no git. One whose commits cannot
- * be read has nothing that could be kept; that is told, not thrown.
+ * that stands where it was prepared, or where one of these two stands, costs no git. One whose commits
+ * cannot be read has nothing that could be kept; that is told, not thrown.
  * @returns the ref they are kept under, or null when there are none. @throws GitFailure
  */
 export async function keepLocal(

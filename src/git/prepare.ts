@@ -29,8 +29,7 @@ export async function prepare(place: Place, order: WorkspaceOrder): Promise<Work
   const baseSha = refs.branch(order.base);
   if (baseSha === null) throw new GitFailure("no_base", `${repo} has no branch ${order.base}`);
   const remoteSha = refs.branch(order.branch);
-  const isHere = order.at === null || refs.standsAt(order.at);
-  if (order.at !== null && !isHere) await ensureCommit(place, repo, order.at);
+  if (order.at !== null && !refs.standsAt(order.at)) await ensureCommit(place, repo, order.at);
   const headSha = order.at ?? remoteSha ?? baseSha;
   const found = await foundFor(place, order, { path, refs });
   const known: Known = { refs, remote: remoteSha === null ? [baseSha] : [remoteSha, baseSha] };

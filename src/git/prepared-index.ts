@@ -7,7 +7,8 @@ import { isMissing } from "./trash.ts";
  * With it git needs to look only at the files that changed since: it knows the others by size, time
  * and inode. The time of the file is kept, too: git reads every file anew that is not older than its
  * index, and a file that the agent changes in the same second must be read. So a clone's second run
- * reads all files once more, each later one only those that changed (git compares whole seconds).
+ * reads all files once more (of one that began with a spare those that differed from it), each later
+ * one only those that changed (git compares whole seconds).
  */
 export async function keepIndex(cache: string, clone: string, from: string): Promise<void> {
   const to = indexPath(cache, clone);

@@ -1,5 +1,7 @@
 import { chmod, lstat, readdir, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { execa } from "execa";
+import { SEARCH_PATH } from "./run-git.ts";
 
 /** Names of directories on their way up; whoever made such names himself only makes the count longer. */
 const LIFTED = ".claude-hooks-lifted-";
@@ -11,19 +13,30 @@ const LIFTED = ".claude-hooks-lifted-";
  * Throws what the file system says when something stays, e.g. a directory that belongs to another user.
  */
 export async function removeTree(path: string): Promise<void> {
-  try {
-    await rm(path, { recursive: true, force: true });
-  } catch {
-    // The patient way below says what is really wrong.
-    await removePatiently(path);
-    return;
-  }
+  if (!(await isDirectory(path))) return await rm(path, { force: true });
+  await removeInProcess(path);
+  // The patient way says what is really wrong.
   if (await isDirectory(path)) await removePatiently(path);
 }
 
 /** Gives a directory's owner every right to it again; anything else, or nothing, stays as it is. */
 export async function openUp(path: string): Promise<void> {
   if (await isDirectory(path)) await chmod(path, 0o700);
+}
+
+/**
+ * In a process of its own: `rm` of node:fs holds a thread of the runtime until the whole tree is gone,
+ * and there are as few as processors (Bun: two on two, measured). Two large clones removed at once
+ * would keep whatever else needs such a thread waiting, the sync of the database above all. What it
+ * cannot remove it leaves.
+ */
+async function removeInProcess(path: string): Promise<void> {
+  await execa("rm", ["-rf", "--", path], {
+    env: { PATH: SEARCH_PATH, LC_ALL: "C" },
+    extendEnv: false,
+    reject: false,
+    stdio: "ignore",
+  });
 }
 
 /** Lifts every directory to the top before it is emptied, so that no path ever has more than three parts. */

@@ -52,47 +52,35 @@ const SETTLE_MS = 1_100;
 /** Names of changed files between a spare and the commit that is wanted. */
 const CHANGED_BYTES_MAX = 1024 * 1024;
 
-/** `afterMs`: how long after a prepare its repository's spare is made; null: never. */
-export function createSpares(options: {
+/** Where spares are kept, and what they are made with. */
+interface SparesOptions {
   readonly workRoot: string;
   readonly git: RunGit;
   readonly cache: Cache;
   readonly scratch: Scratch;
+  /** How long after a prepare its repository's spare is made, in ms; null: never. */
   readonly afterMs: number | null;
   readonly log: Log;
-}): Spares {
-  const { workRoot, git, cache, scratch, afterMs, log } = options;
+}
+
+/** The spares below `workRoot`; at first there are none. */
+export function createSpares(options: SparesOptions): Spares {
+  const { workRoot, git, cache, afterMs, log } = options;
   const root = join(workRoot, SPARE);
+  const whole = keepWhole({ ...options, root });
   const queue = new PQueue({ concurrency: 1 });
   const ending = new AbortController();
-  const whole = new Map<string, { readonly path: string; readonly commit: string }>();
   const wanted = new Map<string, string>();
   const busy = new Map<string, number>();
   const failed = new Set<string>();
   let isAllowed = (_repo: string): boolean => true;
-  let isSwept = false;
 
-  const remove = async (repo: string): Promise<boolean> => {
-    const { owner, name } = repoParts(repo);
-    whole.delete(repo);
-    return await scratch.discard(join(root, owner, name));
-  };
-  const sweep = async (): Promise<void> => {
-    await mkdir(root, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(root)) await scratch.discard(join(root, name));
-    isSwept = true;
-  };
   const make = async (repo: string, commit: string): Promise<void> => {
     const half = await mkdtemp(join(root, HALF));
     try {
       await checkOutSettled(git, { cache: cache.path(repo), half, commit, signal: ending.signal });
       if (!isAllowed(repo)) return;
-      for (const oldest of whole.keys()) if (whole.size >= SPARES_MAX) await remove(oldest);
-      await remove(repo);
-      const path = join(root, repo);
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await rename(half, path);
-      whole.set(repo, { path, commit });
+      await whole.put(repo, { half, commit });
       failed.delete(repo);
     } finally {
       await removeTree(half);
@@ -101,7 +89,7 @@ export function createSpares(options: {
   /** A prepare that goes on asks again at its end. */
   const fill = async (repo: string): Promise<void> => {
     try {
-      if (!isSwept) await sweep();
+      await whole.swept();
       const commit = wanted.get(repo);
       if (commit === undefined || busy.has(repo) || ending.signal.aborted) return;
       wanted.delete(repo);
@@ -113,8 +101,7 @@ export function createSpares(options: {
     }
   };
   const fillLater = (repo: string): void => {
-    const isIdle = isSwept && (!wanted.has(repo) || busy.has(repo));
-    if (afterMs === null || isIdle || ending.signal.aborted) return;
+    if (afterMs === null || ending.signal.aborted) return;
     const begin = (): void => {
       if (!ending.signal.aborted) void queue.add(() => fill(repo));
     };
@@ -132,8 +119,59 @@ export function createSpares(options: {
         const others = (busy.get(repo) ?? 1) - 1;
         if (others > 0) busy.set(repo, others);
         else busy.delete(repo);
-        fillLater(repo);
+        // Also when nothing is wanted: what an earlier life left is removed then.
+        if (others <= 0) fillLater(repo);
       }
+    },
+    take: whole.take,
+    remove: whole.remove,
+    allow: (rule) => {
+      isAllowed = rule;
+    },
+    close: async () => {
+      ending.abort();
+      await queue.onIdle();
+    },
+  };
+}
+
+/** The spares that are whole: at their places on the disk, and of which commit each is. */
+interface Whole extends Pick<Spares, "take" | "remove"> {
+  /** Resolves when those of an earlier life are removed; they never were in here. */
+  swept(): Promise<void>;
+  has(repo: string): boolean;
+  /** Puts what was made to its place by one rename; of too many the oldest gives way. */
+  put(repo: string, made: { readonly half: string; readonly commit: string }): Promise<void>;
+}
+
+function keepWhole(
+  parts: Pick<SparesOptions, "git" | "cache" | "scratch" | "log"> & { readonly root: string },
+): Whole {
+  const { root, git, cache, scratch, log } = parts;
+  const whole = new Map<string, { readonly path: string; readonly commit: string }>();
+  let isSwept = false;
+
+  const remove = async (repo: string): Promise<boolean> => {
+    const { owner, name } = repoParts(repo);
+    whole.delete(repo);
+    return await scratch.discard(join(root, owner, name));
+  };
+  return {
+    remove,
+    has: (repo) => whole.has(repo),
+    swept: async () => {
+      if (isSwept) return;
+      await mkdir(root, { recursive: true, mode: 0o700 });
+      for (const name of await readdir(root)) await scratch.discard(join(root, name));
+      isSwept = true;
+    },
+    put: async (repo, { half, commit }) => {
+      for (const oldest of whole.keys()) if (whole.size >= SPARES_MAX) await remove(oldest);
+      await remove(repo);
+      const path = join(root, repo);
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+      await rename(half, path);
+      whole.set(repo, { path, commit });
     },
     take: async (repo, commit) => {
       const spare = whole.get(repo);
@@ -152,14 +190,6 @@ export function createSpares(options: {
       }
       if (path !== null) await rm(path, { recursive: true, force: true });
       return null;
-    },
-    remove,
-    allow: (rule) => {
-      isAllowed = rule;
-    },
-    close: async () => {
-      ending.abort();
-      await queue.onIdle();
     },
   };
 }

@@ -1,5 +1,5 @@
 import type { CompiledQuery } from "kysely";
-import type { Executor } from "./context.ts";
+import type { Execute } from "./transact.ts";
 
 /** Rows of one statement: SQLite takes 32,766 parameters, PostgreSQL 65,535. */
 const ROWS_MAX = 1000;
@@ -22,18 +22,17 @@ export interface ByCount<Row, Result> {
 export function byCount<Row, Result>({
   compile,
   parameters,
-}: ByCount<Row, Result>): (tx: Executor, rows: readonly Row[]) => Promise<readonly Result[]> {
+}: ByCount<Row, Result>): (execute: Execute, rows: readonly Row[]) => Promise<readonly Result[]> {
   const compiled = new Map<number, CompiledQuery<Result>>();
   const queryOf = (rows: readonly Row[]): CompiledQuery<Result> => {
     const query = compiled.get(rows.length) ?? compile(rows);
     if (rows.length <= KEPT_MAX) compiled.set(rows.length, query);
     return { ...query, parameters: parameters(rows) };
   };
-  return async (tx, rows) => {
+  return async (execute, rows) => {
     const results: Result[] = [];
     for (let start = 0; start < rows.length; start += ROWS_MAX) {
-      const answer = await tx.executeQuery(queryOf(rows.slice(start, start + ROWS_MAX)));
-      results.push(...answer.rows);
+      results.push(...(await execute(queryOf(rows.slice(start, start + ROWS_MAX)))));
     }
     return results;
   };

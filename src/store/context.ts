@@ -1,7 +1,7 @@
 import type { Kysely, Transaction } from "kysely";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { Tables } from "./tables.ts";
-import type { Transact } from "./transact.ts";
+import type { Transact, TransactCompiled } from "./transact.ts";
 
 /** Reports what the store survived, with fixed keys; the message is static. */
 export type Warn = (message: string, fields: Readonly<Record<string, unknown>>) => void;
@@ -11,6 +11,11 @@ export interface StoreContext {
   readonly db: Kysely<Tables>;
   /** A writing transaction; its body may run several times. */
   readonly transact: Transact<Tables>;
+  /**
+   * The same for statements that are compiled already, on SQLite past Kysely's executor, which costs
+   * as much as they do (measured: a delivery by itself 105 us of processor time against 190).
+   */
+  readonly transactCompiled: TransactCompiled;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly warn: Warn;

@@ -22,7 +22,7 @@ interface Waiting extends Entry {
 /**
  * The record of deliveries with group commit: calls of one turn of the event loop, of the next
  * turns as long as each brings more, and those that come while a commit is under way share one
- * transaction and so one fsync. `settled` resolves when nothing waits any more; `quietMs` is how long
+ * transaction and so one sync of the disk. `settled` resolves when nothing waits any more; `quietMs` is how long
  * nothing was recorded, 0 while something waits.
  */
 export function createDeliveries(
@@ -102,7 +102,9 @@ async function commitBatch(
   batch: readonly Waiting[],
 ): Promise<void> {
   try {
-    const answers = await context.transact((tx) => write(tx, batch, context.now()));
+    const answers = await context.transactCompiled((execute) =>
+      write(execute, batch, context.now()),
+    );
     batch.forEach((entry, index) => {
       entry.resolve(answers[index] ?? "duplicate");
     });

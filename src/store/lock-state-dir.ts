@@ -5,6 +5,7 @@ import {
   fstatSync,
   ftruncateSync,
   openSync,
+  readFileSync,
   readSync,
   writeSync,
 } from "node:fs";
@@ -18,6 +19,10 @@ import { tryFlock } from "./flock.ts";
 const LOCK_NAME = "serve.lock";
 
 const CONTENT_BYTES_MAX = 1024;
+
+/** How long a lock may outlive its holder, and how often it is tried meanwhile. */
+const LINGERING_MS_MAX = 5000;
+const LOOK_MS = 20;
 
 const holderSchema = z.object({
   pid: z.number().int(),
@@ -36,8 +41,8 @@ export type StateDirLock =
 /**
  * Takes the lock of the state directory for the life of this process, without waiting; `startedAt` is
  * epoch ms. The kernel frees it when the process ends, however it ends, and children do not inherit
- * it (Bun opens with O_CLOEXEC), so the next start takes over at once after kill -9. Never throws for
- * what lies in the directory: that is a `problem`.
+ * it (Bun opens with O_CLOEXEC), so the next start takes over after kill -9. Waits only for a holder
+ * that has ended already, 5 s at most; a living one is named at once. Never throws for what lies in the directory: that is a `problem`.
  */
 export function lockStateDir(options: {
   readonly stateDir: string;
@@ -95,7 +100,7 @@ function checkOwner(file: number, path: string): string | null {
 
 /** Null when the lock is held now. */
 function lock(file: number, stateDir: string, path: string): string | null {
-  const errno = tryFlock(file);
+  const errno = tryPatiently(file);
   if (errno === null) return null;
   if (errno !== os.errno.EWOULDBLOCK) {
     return `state_dir ${stateDir} cannot be locked: flock of ${path} failed with errno ${errno}; use a local file system`;
@@ -103,6 +108,37 @@ function lock(file: number, stateDir: string, path: string): string | null {
   const holder = readHolder(file);
   if (holder === null) return `state_dir ${stateDir} is served by another process: stop it first`;
   return `state_dir ${stateDir} is served by pid ${holder.pid} since ${holder.started_at} (version ${holder.version}): stop it first`;
+}
+
+/**
+ * Refused by a living holder at once. One that has ended may hold it for a moment longer: a child that
+ * was just being started has a copy of its descriptors until it becomes another program (seen once in
+ * 540 kills on a machine that was busy beyond its means).
+ */
+function tryPatiently(file: number): number | null {
+  const end = performance.now() + LINGERING_MS_MAX;
+  for (;;) {
+    const errno = tryFlock(file);
+    if (errno !== os.errno.EWOULDBLOCK || performance.now() > end) return errno;
+    const holder = readHolder(file);
+    if (holder === null || !hasEnded(holder.pid)) return errno;
+    Bun.sleepSync(LOOK_MS);
+  }
+}
+
+/** Also true for one whose last threads are still ending. */
+function hasEnded(pid: number): boolean {
+  try {
+    const [, state = ""] =
+      /^\d+ \(.*\) (\w)/su.exec(readFileSync(`/proc/${pid}/stat`, "utf8")) ?? [];
+    return ["Z", "X"].includes(state);
+  } catch (error) {
+    return isMissing(error);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && "code" in error && ["ENOENT", "ESRCH"].includes(`${error.code}`);
 }
 
 /** Null when it does not say, e.g. because the holder has only just taken it. */

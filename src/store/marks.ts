@@ -3,8 +3,9 @@ import type { WorkStore } from "../ports/store/work.ts";
 import { byCount } from "./by-count.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { markItems } from "./mark-items.ts";
-import { nextSequence } from "./sequence.ts";
+import { createTakeSequence } from "./sequence.ts";
 import type { MarkTable } from "./tables.ts";
+import type { Execute } from "./transact.ts";
 
 /** The part of the work store that keeps marks until it is known to which items they belong. */
 export function createMarks(
@@ -14,7 +15,9 @@ export function createMarks(
   return {
     async mark(marks, urgent) {
       if (marks.length === 0) return;
-      await context.transact((tx) => addMarks(tx, marks, { urgent, at: context.now() }));
+      await context.transactCompiled((execute) =>
+        addMarks(execute, marks, { urgent, at: context.now() }),
+      );
       context.wake();
     },
     async unresolved(limit) {
@@ -48,7 +51,7 @@ export function createMarks(
 }
 
 /** Adds marks inside a transaction; several of one target become one row. */
-export type AddMarks = (tx: Executor, marks: readonly Mark[], when: MarkTime) => Promise<void>;
+export type AddMarks = (execute: Execute, marks: readonly Mark[], when: MarkTime) => Promise<void>;
 
 interface MarkTime {
   /** Goes before those of the sweep. */
@@ -73,9 +76,10 @@ export function createAddMarks({ db }: Pick<StoreContext, "db">): AddMarks {
         .compile(),
     parameters: (rows) => rows.flatMap((row) => Object.values(row)),
   });
-  return async (tx, marks, when) => {
+  const takeSequence = createTakeSequence(db);
+  return async (execute, marks, when) => {
     if (marks.length === 0) return;
-    const last = await nextSequence(tx, marks.length);
+    const last = await takeSequence(execute, marks.length);
     const rows = new Map<string, MarkTable>();
     marks.forEach((mark, index) => {
       const row = toRow(mark, last - marks.length + 1 + index, when);
@@ -83,7 +87,7 @@ export function createAddMarks({ db }: Pick<StoreContext, "db">): AddMarks {
       const earlier = rows.get(key);
       rows.set(key, earlier === undefined ? row : { ...earlier, count: row.count });
     });
-    await upsert(tx, [...rows.values()]);
+    await upsert(execute, [...rows.values()]);
   };
 }
 

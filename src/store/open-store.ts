@@ -1,10 +1,10 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
-import { Kysely, sql } from "kysely";
+import { type Dialect, Kysely, sql } from "kysely";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { SessionLines } from "../ports/store/sessions.ts";
 import type { Store } from "../ports/store.ts";
-import { bunSqliteDialect, type SqliteOptions } from "./bun-sqlite-dialect.ts";
+import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import type { StoreContext, Warn } from "./context.ts";
 import { createConversations } from "./conversations.ts";
 import { createDeliveries } from "./deliveries.ts";
@@ -28,7 +28,7 @@ import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
 import { createSweepClaim } from "./sweep-claim.ts";
 import type { Tables } from "./tables.ts";
-import { type Transact, transactOnce } from "./transact.ts";
+import { compiledOver, type Transact, type TransactCompiled, transactOnce } from "./transact.ts";
 import type { SyncFile } from "./write-ahead-log.ts";
 
 /**
@@ -47,14 +47,16 @@ export async function openStore(options: {
 }): Promise<Store> {
   const { path, now, warn = () => undefined, onUnsynced, sync } = options;
   let full = (): void => undefined;
-  const db = await openDatabase(path, {
+  const dialect = bunSqliteDialect(path, {
     onFull: () => full(),
     ...(onUnsynced !== undefined && { onUnsynced }),
     ...(sync !== undefined && { sync }),
   });
+  const db = await openDatabase(path, dialect);
   const store = assembleStore({
     db,
     transact: transactOnce(db),
+    transactCompiled: dialect.transactCompiled(db),
     now,
     warn,
     createLines: createSessionLines,
@@ -73,6 +75,8 @@ export async function openStore(options: {
 interface Opened {
   readonly db: Kysely<Tables>;
   readonly transact: Transact<Tables>;
+  /** Absent: over `transact`. */
+  readonly transactCompiled?: TransactCompiled;
   readonly now: () => number;
   readonly warn: Warn;
   readonly createLines: (context: StoreContext) => SessionLines;
@@ -94,7 +98,8 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
     woken();
     opened.announce();
   };
-  const context: StoreContext = { db, transact: opened.transact, now, warn, wake };
+  const { transact, transactCompiled = compiledOver(transact) } = opened;
+  const context: StoreContext = { db, transact, transactCompiled, now, warn, wake };
   const deliveries = createDeliveries(context);
   const sessions = createSessions(context);
   return {
@@ -142,8 +147,8 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
   };
 }
 
-async function openDatabase(path: string, options: SqliteOptions): Promise<Kysely<Tables>> {
-  const db = new Kysely<Tables>({ dialect: bunSqliteDialect(path, options) });
+async function openDatabase(path: string, dialect: Dialect): Promise<Kysely<Tables>> {
+  const db = new Kysely<Tables>({ dialect });
   try {
     if (path !== ":memory:") await createPrivateFile(path);
     await migrate(db);

@@ -26,21 +26,49 @@ export interface PostgresWake {
  * and no work. `self` tells our own wake-ups from those of others. Lost connections are made anew
  * with growing pauses; `onWake` is called when one is there again, as something may have been missed.
  */
-export function openPostgresWake(options: {
+export function openPostgresWake(
+  options: ListenOptions & {
+    readonly notify: (channel: string, payload: string) => Promise<unknown>;
+  },
+): PostgresWake {
+  const listening = keepListening(options);
+  let isStopped = false;
+  let sending: ReturnType<typeof setTimeout> | null = null;
+  return {
+    send() {
+      if (sending !== null || isStopped) return;
+      sending = setTimeout(() => {
+        sending = null;
+        // Who would have heard it looks by itself soon.
+        options.notify(CHANNEL, options.self).catch(options.onLost);
+      }, SEND_EVERY_MS);
+    },
+    async stop() {
+      isStopped = true;
+      if (sending !== null) clearTimeout(sending);
+      await listening.stop();
+    },
+  };
+}
+
+/** Where is listened, and who hears what. */
+interface ListenOptions {
   readonly config: pg.ClientConfig;
   readonly self: string;
-  readonly notify: (channel: string, payload: string) => Promise<unknown>;
   readonly onWake: () => void;
   readonly onLost: (error: unknown) => void;
-}): PostgresWake {
-  const { config, self, onWake, onLost } = options;
+}
+
+/** A connection that listens, asked now and then whether it is still there, and made anew when it is not. */
+function keepListening({ config, self, onWake, onLost }: ListenOptions): {
+  stop(): Promise<void>;
+} {
   let client: pg.Client | null = null;
   let isStopped = false;
   let wasLost = false;
   let pause = RETRY_MS;
   let retry: ReturnType<typeof setTimeout> | null = null;
   let probe: ReturnType<typeof setTimeout> | null = null;
-  let sending: ReturnType<typeof setTimeout> | null = null;
 
   const lose = (lost: pg.Client, error: unknown): void => {
     if (client !== lost) return;
@@ -93,17 +121,9 @@ export function openPostgresWake(options: {
 
   listen();
   return {
-    send() {
-      if (sending !== null || isStopped) return;
-      sending = setTimeout(() => {
-        sending = null;
-        // Who would have heard it looks by itself soon.
-        options.notify(CHANNEL, self).catch(onLost);
-      }, SEND_EVERY_MS);
-    },
     async stop() {
       isStopped = true;
-      for (const timer of [retry, probe, sending]) if (timer !== null) clearTimeout(timer);
+      for (const timer of [retry, probe]) if (timer !== null) clearTimeout(timer);
       const last = client;
       client = null;
       await last?.end().catch(onLost);

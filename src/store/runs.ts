@@ -3,18 +3,18 @@ import type { Claim } from "../ports/store/claims.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { RunEnd, RunStart, RunStore } from "../ports/store/runs.ts";
 import type { SessionRow } from "../ports/store/sessions.ts";
-import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
+import type { Executor, StoreContext } from "./context.ts";
 import { endForBeginning, nameBeginning, sawContext } from "./conversations.ts";
-import { readJson, seenSchema } from "./json-columns.ts";
 import { holdsRun } from "./leases.ts";
-import { toRunView } from "./run-rows.ts";
-import { countRuns, listUnfinished, sumSpent } from "./run-totals.ts";
+import { listUnfinished, sumSpent } from "./run-totals.ts";
+import { createRunViews } from "./run-views.ts";
 import { deleteSession, putSessions } from "./sessions.ts";
 
 /** The runs: each is written when it starts and ended exactly once. */
 export function createRuns(context: StoreContext): RunStore {
   const { db, transact, now, warn } = context;
   return {
+    ...createRunViews(context),
     async start(claim, run) {
       return transact((tx) => startRun(tx, claim, { run, now: now() }));
     },
@@ -50,36 +50,6 @@ export function createRuns(context: StoreContext): RunStore {
     },
     async unfinished(owner) {
       return listUnfinished(db, owner, warn);
-    },
-    async list(limit, before) {
-      const count = pageLimit(limit);
-      const rows = await db
-        .selectFrom("run")
-        .selectAll()
-        .where("seq", "<", pageCursor(before))
-        .orderBy("seq", "desc")
-        .limit(count + 1)
-        .execute();
-      return pageOf(rows, count, {
-        cursor: (row) => row.seq,
-        value: (row) => toRunView(row, warn),
-      });
-    },
-    async get(id) {
-      const row = await db.selectFrom("run").selectAll().where("id", "=", id).executeTakeFirst();
-      return row === undefined ? null : toRunView(row, warn);
-    },
-    async seen(id) {
-      const row = await db
-        .selectFrom("run_seen")
-        .select("seen_json")
-        .where("run", "=", id)
-        .executeTakeFirst();
-      const where = `run_seen ${id}`;
-      return row === undefined ? null : readJson(row.seen_json, seenSchema, { warn, where });
-    },
-    async totals() {
-      return countRuns(db);
     },
   };
 }

@@ -29,7 +29,7 @@ interface Waiting {
 
 /**
  * The table of sessions with group commit: puts of one turn of the event loop share one transaction
- * and so one fsync. `settled` resolves when no put waits any more; what removes sessions waits for
+ * and so one sync of the disk. `settled` resolves when no put waits any more; what removes sessions waits for
  * the puts that were asked for before it.
  */
 export function createSessions(

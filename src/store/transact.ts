@@ -1,10 +1,26 @@
 import { setTimeout as wait } from "node:timers/promises";
-import type { Kysely, Transaction } from "kysely";
+import type { CompiledQuery, Kysely, Transaction } from "kysely";
 import { type Backoff, backoffMs } from "../domain/backoff.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
 
 /** Carries out a body in a writing transaction; the body may run several times, and only the last one counts. */
 export type Transact<Tables> = <T>(body: (tx: Transaction<Tables>) => Promise<T>) => Promise<T>;
+
+/** Carries out a statement that is compiled already; resolves with what it returned. */
+export type Execute = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
+
+/** A writing transaction of compiled statements; the body may run several times, and only the last one counts. */
+export type TransactCompiled = <T>(body: (execute: Execute) => Promise<T>) => Promise<T>;
+
+/** How compiled statements are carried out inside a transaction of Kysely's. */
+export function executeIn<Tables>(tx: Pick<Transaction<Tables>, "executeQuery">): Execute {
+  return async (query) => (await tx.executeQuery(query)).rows;
+}
+
+/** The same transactions for compiled statements, where there is no shorter way. */
+export function compiledOver<Tables>(transact: Transact<Tables>): TransactCompiled {
+  return (body) => transact((tx) => body(executeIn(tx)));
+}
 
 /** SQLSTATE of what the server ends so that others can go on (postgresql.org, appendix A). */
 const CONFLICTS: readonly string[] = ["40001", "40P01"];

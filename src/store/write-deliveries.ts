@@ -1,9 +1,10 @@
 import type { DeliveryRecord } from "../ports/store/deliveries.ts";
 import type { Mark } from "../ports/store/marks.ts";
 import { byCount } from "./by-count.ts";
-import type { Executor, StoreContext } from "./context.ts";
+import type { StoreContext } from "./context.ts";
 import { createAddMarks } from "./marks.ts";
 import type { DeliveryTable } from "./tables.ts";
+import type { Execute } from "./transact.ts";
 
 /** A hook that is registered twice sends its twins at once; a later one is a delivery of its own. */
 const TWINS_MS = 5 * 60_000;
@@ -22,7 +23,7 @@ export type Recorded = "accepted" | "duplicate";
  * Resolves with an answer for each entry, in their order.
  */
 export type WriteDeliveries = (
-  tx: Executor,
+  execute: Execute,
   batch: readonly Entry[],
   at: number,
 ) => Promise<readonly Recorded[]>;
@@ -31,23 +32,24 @@ export type WriteDeliveries = (
 export function createWriteDeliveries(context: StoreContext): WriteDeliveries {
   const look = createLook(context);
   const insert = createInsert(context);
+  const remove = createRemove(context);
   const addMarks = createAddMarks(context);
-  return async (tx, batch, at) => {
+  return async (execute, batch, at) => {
     const deliveries = batch.map(({ delivery }) => delivery);
-    const stored = await look(tx, deliveries);
+    const stored = await look(execute, deliveries);
     const known = new Map(stored.map(({ id, status }) => [id, status]));
     const chosen = firstOfEach(batch, known);
     // What was passed over is not done with: it is judged anew, and its row goes to the newest ones.
     const again = [...chosen.keys()].filter((id) => known.has(id));
-    if (again.length > 0) await tx.deleteFrom("delivery").where("id", "in", again).execute();
+    if (again.length > 0) await remove(execute, again);
     const twins = findTwins([...chosen.values()], stored);
     const rows = [...chosen.values()].map(({ delivery }) =>
       toRow(delivery, twins.get(delivery.id)),
     );
-    const fresh = new Set((await insert(tx, rows)).map((row) => row.id));
+    const fresh = new Set((await insert(execute, rows)).map((row) => row.id));
     const written = [...chosen.values()].filter(({ delivery }) => fresh.has(delivery.id));
     const marks = written.flatMap((entry) => entry.marks);
-    await addMarks(tx, marks, { urgent: true, at });
+    await addMarks(execute, marks, { urgent: true, at });
     return batch.map((entry) => {
       const { id, status } = entry.delivery;
       const counted =
@@ -98,6 +100,13 @@ function createLook({ db }: StoreContext) {
       twinsSince(deliveries),
       "accepted",
     ],
+  });
+}
+
+function createRemove({ db }: StoreContext) {
+  return byCount<string, unknown>({
+    compile: (ids) => db.deleteFrom("delivery").where("id", "in", ids).compile(),
+    parameters: (ids) => ids,
   });
 }
 

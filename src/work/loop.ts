@@ -44,7 +44,7 @@ export interface LoopOptions {
   readonly resting?: () => boolean;
   /** How long a claim holds without a renewal, in milliseconds; 30 s when absent. */
   readonly leaseMs?: number;
-  /** How long it rests after something broke, in milliseconds; 1 s when absent. */
+  /** How long it waits after something broke, in milliseconds; 1 s when absent. */
   readonly coolDownMs?: number;
 }
 
@@ -99,7 +99,9 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
         gates.tryDue();
         await claimAll();
         if (stopping) return;
-        await wait(pace.rest());
+        const restMs = pace.rest();
+        // A timer of no time takes a millisecond.
+        if (restMs > 0) await wait(restMs);
         const quietMs = await untilDue(deps);
         trouble.went();
         await waitAtMost(quietMs, alarm.signal);

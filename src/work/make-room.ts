@@ -30,8 +30,8 @@ export function diskLimits(limits: {
  * Removes what can be made again while the disk holds more than it may: spare work trees, then clones,
  * those first whose last run ended the longest ago; what an order waits for comes last, and a clone in
  * use is never removed. Their commits are kept in the cache and their conversations stay: the next run
- * makes the clone anew. Resolves with how many clones were removed, and with how many bytes are still too
- * many because nothing else can be removed.
+ * makes the clone anew. From then on spares are made only where there is room for one. Resolves with how
+ * many clones were removed, and with how many bytes are still too many because nothing else can be removed.
  */
 export async function makeRoom(
   deps: Dependencies,
@@ -61,12 +61,15 @@ export async function makeRoom(
     }
   }
   deps.git.allowSpares((repo) => {
-    const sizesOfClones = clones.map((clone) => (clone.item.repo === repo ? clone.bytes : 0));
-    const needed = Math.max(0, ...sizesOfClones);
     const free = limits.repository === null ? -overall : Math.min(-overall, -(over.get(repo) ?? 0));
-    return free > needed;
+    return free > largestOf(repo, clones);
   });
   return { removed, excess: Math.max(0, overall, ...over.values()) };
+}
+
+/** What a spare may take at most: one that has to be removed at the next look is better not made. */
+function largestOf(repo: string, clones: readonly Clone[]): number {
+  return Math.max(0, ...clones.map((clone) => (clone.item.repo === repo ? clone.bytes : 0)));
 }
 
 async function oldestFirst(
@@ -110,19 +113,19 @@ export async function makeRoomForEver(
   options: { readonly limits: () => DiskLimits; readonly signal: AbortSignal },
 ): Promise<void> {
   const { limits, signal } = options;
-  let isToo = false;
+  let isTold = false;
   while (!signal.aborted) {
     try {
       const { excess } = await makeRoom(deps, limits());
-      if (excess > 0 && !isToo) {
+      if (excess > 0 && !isTold) {
         deps.log.warn(
-          "the disk holds more than limits.disk_gb allows, and no clone can be spared",
+          "the disk holds more than limits.disk_gb allows, and nothing more can be removed",
           {
             bytes: excess,
           },
         );
       }
-      isToo = excess > 0;
+      isTold = excess > 0;
     } catch (error) {
       deps.log.warn("the disk could not be looked at", { reason: String(error) });
     }

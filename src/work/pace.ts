@@ -2,6 +2,7 @@
 export interface PaceOptions {
   /** Taken without a rest when it was quiet before. */
   readonly atOnceMs: number;
+  /** No rest is longer, so work whose pieces are longer than this takes more than half. */
   readonly restMsMax: number;
   /** A clock that never goes back, in milliseconds. */
   readonly clock: () => number;
@@ -25,7 +26,8 @@ export function createPace({ atOnceMs, restMsMax, clock }: PaceOptions): {
     },
     rest() {
       end = clock();
-      debt += end - start;
+      // What a rest cannot pay is not owed: else hours of long work would be rested for long after.
+      debt = Math.min(debt + end - start, atOnceMs + restMsMax);
       return Math.min(Math.max(debt - atOnceMs, 0), restMsMax);
     },
   };

@@ -1,12 +1,20 @@
 import { expect, test } from "bun:test";
-import { chmod, mkdir, readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
-import { commit, personPushes, sh, type Workbench, workbench } from "./workbench.ts";
+import {
+  commit,
+  gitBehind,
+  isThere,
+  personPushes,
+  sh,
+  until,
+  type Workbench,
+  workbench,
+} from "./workbench.ts";
 
 const FILES = Object.fromEntries(
   Array.from({ length: 200 }, (_, index) => [`dir-${index % 20}/file-${index}.txt`, `${index}\n`]),
 );
-const DEADLINE_MS = 20_000;
 /** What git does in a first prepare, the last two at once; the service is killed around each. */
 const CALLS = ["init", "fetch", "for-each-ref", "reset", "update-ref"] as const;
 const STAGES = CALLS.flatMap((call) => [["before", call] as const, ["after", call] as const]);
@@ -42,29 +50,19 @@ async function stoppingGit(
   when: "before" | "after",
   call: string,
 ): Promise<{ readonly searchPath: string; readonly reached: () => Promise<number> }> {
-  const [bin, mark] = [join(bench.root, "bin"), join(bench.root, "reached")];
-  const real = Bun.which("git") ?? "git";
-  await mkdir(bin);
-  await writeFile(
-    join(bin, "git"),
-    `#!/bin/sh
-if [ "$1" = ${call} ]; then
-  ${when === "after" ? `${real} "$@"` : ":"}
+  const mark = join(bench.root, "reached");
+  const searchPath = await gitBehind(
+    bench,
+    `if [ "$1" = ${call} ]; then
+  ${when === "after" ? `${Bun.which("git")} "$@"` : ":"}
   echo $$ > ${mark}.new && mv ${mark}.new ${mark}
   exec sleep 60
-fi
-exec ${real} "$@"
-`,
+fi`,
   );
-  await chmod(join(bin, "git"), 0o755);
   return {
-    searchPath: `${bin}:/usr/local/bin:/usr/bin:/bin`,
+    searchPath,
     reached: async () => {
-      const end = Date.now() + DEADLINE_MS;
-      while (!(await Bun.file(mark).exists())) {
-        if (Date.now() > end) throw new Error(`git ${call} was not reached`);
-        await Bun.sleep(5);
-      }
+      await until(async () => await isThere(mark));
       return Number(await readFile(mark, "utf8"));
     },
   };

@@ -1,13 +1,15 @@
 import { expect, test } from "bun:test";
-import { mkdir, readFile, rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Git } from "../../src/ports/git.ts";
 import {
   commit,
   gitBehind,
   ITEM,
+  isThere,
   personPushes,
   sh,
+  spareOf,
   until,
   type Workbench,
   workbench,
@@ -66,13 +68,8 @@ test("commits that were pushed are known without taking them; others are taken a
 test("a fresh clone with a spare there costs five, one of them to see what changed since", async () => {
   await using bench = await workbench({ spareAfterMs: 0 });
   const { git, calls } = await counted(bench);
-  const isSpared = async (): Promise<boolean> =>
-    await stat(join(bench.stateDir, "work/.spare/acme/widgets")).then(
-      () => true,
-      () => false,
-    );
   await git.prepare(bench.order());
-  await until(isSpared);
+  await until(async () => await isThere(spareOf(bench)));
   git.allowSpares(() => false);
   await personPushes(bench, { branch: "main", from: "origin/main", files: { a: "1\n" } });
   await calls();

@@ -60,6 +60,25 @@ describe("a tree that an agent has made", () => {
     expect(await readdir(kept)).toEqual(["file"]);
   });
 
+  test("keeps no thread of the runtime, so that the database need not wait until it is gone", async () => {
+    const trees = [join(dir, "one"), join(dir, "other")];
+    for (const tree of trees) {
+      const files = Array.from({ length: 3000 }, (_, at) => `${tree}/${at % 10}/${at}`);
+      for (let part = 0; part < 10; part += 1) await mkdir(`${tree}/${part}`, { recursive: true });
+      await Promise.all(files.map((file) => writeFile(file, "x")));
+    }
+
+    const child = Bun.spawn(
+      [process.execPath, join(import.meta.dir, "remove-two-in-child.ts"), ...trees],
+      { env: { ...process.env, UV_THREADPOOL_SIZE: "2" }, stdout: "pipe" },
+    );
+    const looks = Number(await new Response(child.stdout).text());
+
+    expect(await child.exited).toBe(0);
+    expect(looks).toBeGreaterThan(20);
+    expect(await readdir(dir)).toEqual([]);
+  }, 30_000);
+
   test("control: a removal that follows links takes what is behind them", async () => {
     const kept = await mkdtemp("/tmp/ch-tree-kept-");
     try {

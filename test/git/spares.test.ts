@@ -4,6 +4,7 @@ import {
   chmod,
   mkdir,
   mkdtemp,
+  open,
   readdir,
   readFile,
   rm,
@@ -18,8 +19,10 @@ import {
   commit,
   gitBehind,
   ITEM,
+  isThere,
   personPushes,
   sh,
+  spareOf,
   until,
   type Workbench,
   workbench,
@@ -28,13 +31,13 @@ import {
 const CHILD = join(import.meta.dir, "prepare-in-child.ts");
 /** Longer than a spare takes to be made when nothing is in its way. */
 const QUIET_MS = 2_500;
-const spareOf = (bench: Workbench): string => join(bench.stateDir, "work/.spare/acme/widgets");
-const isThere = async (path: string): Promise<boolean> =>
-  await stat(path).then(
-    () => true,
-    () => false,
-  );
 const inode = async (path: string): Promise<number> => (await stat(path)).ino;
+/** A file that is removed while it is held gives its number to no other one. */
+async function heldOpen(path: string): Promise<AsyncDisposable & { readonly inode: number }> {
+  const handle = await open(path);
+  const { ino } = await handle.stat();
+  return { inode: ino, [Symbol.asyncDispose]: async () => await handle.close() };
+}
 const numbered = (bench: Workbench, number: number) =>
   bench.order({ item: { ...ITEM, number }, branch: `boss/${number}` });
 
@@ -142,13 +145,13 @@ describe("a spare", () => {
 
   test("is not used when attributes changed since: they say how unchanged files are written", async () => {
     await using bench = await benchWithSpare();
-    const file = await inode(join(spareOf(bench), "tree/README.md"));
+    await using file = await heldOpen(join(spareOf(bench), "tree/README.md"));
     const files = { ".gitattributes": "*.md text eol=crlf\n" };
     const sha = await personPushes(bench, { branch: "main", from: "origin/main", files });
 
     const made = await bench.git.prepare(numbered(bench, 7));
 
-    expect(await inode(join(made.path, "README.md"))).not.toBe(file);
+    expect(await inode(join(made.path, "README.md"))).not.toBe(file.inode);
     expect(await readFile(join(made.path, "README.md"), "utf8")).toBe("widgets\r\n");
     await expectCheckout(bench, made.path, sha);
     expect(await readdir(join(bench.stateDir, "work/.new"))).toEqual([]);
@@ -209,7 +212,7 @@ describe("spares are made", () => {
   test("for repositories only that a fresh clone was made of in this life; older ones go away unused", async () => {
     await using bench = await benchWithSpare();
     await bench.git.close();
-    const file = await inode(join(spareOf(bench), "tree/README.md"));
+    await using file = await heldOpen(join(spareOf(bench), "tree/README.md"));
 
     const next = bench.restart();
     await next.prepare(bench.order());
@@ -219,10 +222,10 @@ describe("spares are made", () => {
 
     const last = bench.restart();
     const made = await last.prepare(numbered(bench, 7));
-    expect(await inode(join(made.path, "README.md"))).not.toBe(file);
+    expect(await inode(join(made.path, "README.md"))).not.toBe(file.inode);
   }, 30_000);
 
-  test("after the last of several preparations has ended, with the base as it then is", async () => {
+  test("after the last of several preparations has ended", async () => {
     await using bench = await workbench({ spareAfterMs: 0 });
     const held = join(bench.root, "held");
     await writeFile(held, "");
@@ -235,7 +238,6 @@ describe("spares are made", () => {
     const slow = git.prepare(numbered(bench, 8));
     await git.prepare(numbered(bench, 7));
     await Bun.sleep(QUIET_MS);
-    // The first may have been made before the slow one came; it was taken by the next.
     expect(await isThere(spareOf(bench))).toBe(false);
 
     await rm(held);

@@ -1,4 +1,4 @@
-import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { execa } from "execa";
@@ -90,6 +90,18 @@ export async function gitBehind(bench: Workbench, before: string): Promise<strin
   await writeFile(join(bin, "git"), `#!/bin/sh\n${before}\nexec ${Bun.which("git")} "$@"\n`);
   await chmod(join(bin, "git"), 0o755);
   return `${bin}:/usr/local/bin:/usr/bin:/bin`;
+}
+
+/** Where the spare of the bench's repository lies. */
+export function spareOf({ stateDir }: Pick<Workbench, "stateDir">): string {
+  return join(stateDir, "work/.spare", ITEM.repo);
+}
+
+export async function isThere(path: string): Promise<boolean> {
+  return await stat(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /** Waits until it is so, 20 s at most. */

@@ -7,6 +7,7 @@ import { FIXTURE_SECRETS, fixtureWith, tempDirectory } from "../support/config-f
 import { NOON } from "../support/store-world.ts";
 
 const HOLDER = fileURLToPath(new URL("hold-lock-in-child.ts", import.meta.url));
+const LOCK = fileURLToPath(new URL("../../src/store/lock-state-dir.ts", import.meta.url));
 const CLI = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
 const take = (stateDir: string) =>
@@ -51,6 +52,44 @@ test("a state directory is locked once, its holder named, and free after the rel
   expect(third.ok).toBe(true);
   if (third.ok) third.release();
 });
+
+test.each([
+  ["that ends soon", 0.4, true],
+  ["that does not end", 60, false],
+])(
+  "the lock of a killed holder is waited for while a child %s still has it",
+  async (_what, seconds, isTaken) => {
+    await using directory = await tempDirectory();
+    // As a child that has not become another program yet: it has the lock's descriptor.
+    const script = `
+      import { openSync } from "node:fs";
+      const { lockStateDir } = await import(${JSON.stringify(LOCK)});
+      lockStateDir({ stateDir: process.argv[1], pid: process.pid, version: "1.2.3", startedAt: 0 });
+      const { readdirSync, readlinkSync } = await import("node:fs");
+      const held = readdirSync("/proc/self/fd").find((fd) => {
+        try { return readlinkSync("/proc/self/fd/" + fd).endsWith("serve.lock"); } catch { return false; }
+      });
+      const child = Bun.spawn(["sleep", "${seconds}"], { stdio: ["ignore", "ignore", "ignore", Number(held)] });
+      console.log(child.pid);
+      await new Promise(() => undefined);
+    `;
+    const held = Bun.spawn([process.execPath, "-e", script, directory.path], { stdout: "pipe" });
+    const { value = new Uint8Array() } = await held.stdout.getReader().read();
+    const child = Number(new TextDecoder().decode(value));
+    try {
+      held.kill("SIGKILL");
+      await held.exited;
+      const lock = take(directory.path);
+      expect(lock.ok).toBe(isTaken);
+      if (lock.ok) lock.release();
+      else expect(lock.problem).toContain(`is served by pid ${held.pid}`);
+    } finally {
+      // It may have ended by itself.
+      Bun.spawnSync(["kill", "-KILL", String(child)], { stderr: "ignore" });
+    }
+  },
+  20_000,
+);
 
 test("the lock file is readable by its owner only, also when it was not", async () => {
   await using directory = await tempDirectory();

@@ -1,5 +1,7 @@
+import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { fdatasync, readlinkSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Store } from "../../src/ports/store.ts";
@@ -82,6 +84,58 @@ test("a disk that has failed once is never believed again", async () => {
   await expect(world.store.meta.set("name", "value")).rejects.toMatchObject({ kind: "unsynced" });
   expect(told).toBe(1);
   expect(await world.store.deliveries.list(10, null)).toBeDefined();
+});
+
+test("closing waits for the disk, and for the writes that wait for it", async () => {
+  const disk = heldDisk();
+  let told = 0;
+  await using directory = await tempDirectory();
+  const path = join(directory.path, "claude-hooks.db");
+  const onUnsynced = () => {
+    told += 1;
+  };
+  const store = await openStore({ path, now: () => 0, sync: disk.sync, onUnsynced });
+  disk.hold();
+  const writes = ["one", "two", "three"].map(async (name) => await store.meta.set(name, name));
+  await until("the disk is asked", () => disk.waiting() === 1);
+  let isClosed = false;
+  const closing = store.close().then(() => {
+    isClosed = true;
+  });
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  expect(isClosed).toBe(false);
+  disk.release();
+  await Promise.all([...writes, closing]);
+  expect(told).toBe(0);
+  using after = new Database(path, { readonly: true });
+  expect(after.query("select key from meta where key = value order by key").values()).toEqual([
+    ["one"],
+    ["three"],
+    ["two"],
+  ]);
+});
+
+test("a start brings to the disk what it finds in the log before it trusts it", async () => {
+  const disk = heldDisk();
+  await using world = await openWorld(disk.sync);
+  disk.fail(new Error("EIO: i/o error, fdatasync"));
+  await expect(world.store.meta.set("name", "value")).rejects.toMatchObject({ kind: "unsynced" });
+
+  // The files as the kernel shows them when the process has ended at once.
+  await using directory = await tempDirectory();
+  const path = join(directory.path, "claude-hooks.db");
+  for (const end of ["", "-wal"]) await copyFile(`${world.path}${end}`, `${path}${end}`);
+  const next = await openStore({ path, now: () => 0, sync: async () => undefined });
+  try {
+    expect(await next.meta.get("name")).toBe("value");
+    // The disk after a power cut, when it never got the log.
+    const alone = join(directory.path, "alone.db");
+    await copyFile(path, alone);
+    using left = new Database(alone);
+    expect(left.query("select value from meta where key = 'name'").values()).toEqual([["value"]]);
+  } finally {
+    await next.close();
+  }
 });
 
 /** A disk whose syncs can be held up, counted and made to fail. */

@@ -41,3 +41,9 @@ test("what rested long enough begins with nothing on its account", () => {
   for (let piece = 0; piece < 20; piece += 1) work(0, 10);
   expect(work(10_000, 40)).toBe(0);
 });
+
+test("long work leaves no debt that a short quiet time does not pay", () => {
+  const work = paced();
+  for (let piece = 0; piece < 100; piece += 1) expect(work(25, 200)).toBe(25);
+  expect(work(100, 5)).toBe(0);
+});

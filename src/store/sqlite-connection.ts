@@ -1,0 +1,182 @@
+import { Database, SQLiteError, type SQLQueryBindings, type Statement } from "bun:sqlite";
+import { setTimeout as wait } from "node:timers/promises";
+import type { CompiledQuery, QueryResult } from "kysely";
+import { isOfFullDisk } from "../ports/store/failure.ts";
+import { openWriteAheadLog, type SyncFile, type WriteAheadLog } from "./write-ahead-log.ts";
+
+/** How long a statement waits for a lock of another process (a backup, a second instance). */
+const BUSY_TIMEOUT_MS = 5000;
+
+/** How long SQLite itself waits, which holds the whole process: the rest is waited for in between. */
+const BLOCKING_MS = 25;
+const AGAIN_MS = 25;
+
+/** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
+const STATEMENTS_MAX = 200;
+
+/** What the owner of a database hears of its disk. */
+export interface SqliteOptions {
+  /** Hears of every write for which the disk had no room. */
+  readonly onFull?: () => void;
+  /** Hears once that something committed may not be on the disk; every write fails from then on. */
+  readonly onUnsynced?: () => void;
+  /** How the log is brought to the disk; `fdatasync` when absent. */
+  readonly sync?: SyncFile;
+}
+
+/** One connection to a SQLite database; everything throws what SQLite says. */
+export interface SqliteConnection {
+  /** Begins a transaction; one that only reads sees one state and holds nobody up. */
+  begin(kind: "reading" | "writing"): Promise<void>;
+  /** Commits; resolves when the disk has it. */
+  commit(): Promise<void>;
+  rollback(): void;
+  /** Carries out a statement at once: only inside a transaction, where nobody else holds the lock. */
+  perform<Row>(query: CompiledQuery<Row>): QueryResult<Row>;
+  /** Carries out a statement; outside a transaction it resolves when the disk has what it wrote. */
+  execute<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>>;
+  close(): void;
+}
+
+/** Opens the file `path`, `:memory:` for a passing database. */
+export function openSqliteConnection(path: string, options: SqliteOptions): SqliteConnection {
+  const { onFull = () => undefined } = options;
+  const { database, writeAheadLog } = openDatabase(path, options);
+  const { prepare, finalize } = createStatements(database);
+  // A look for work mostly writes nothing, and then there is nothing to confirm.
+  let isUnconfirmed = false;
+  const confirm = async (): Promise<void> => {
+    if (!isUnconfirmed) return;
+    await writeAheadLog?.flush();
+    isUnconfirmed = false;
+  };
+  const perform = <Row>(query: CompiledQuery<Row>): QueryResult<Row> => {
+    const statement = prepare(query.sql);
+    if (isWriting(query)) isUnconfirmed = true;
+    return tellingFull(() => carryOut(statement, query.parameters), onFull);
+  };
+  return {
+    async begin(kind) {
+      // A deferred transaction that writes later fails at once when somebody else wrote in between.
+      const words = kind === "reading" ? "begin" : "begin immediate";
+      await whenFree(() => database.run(words));
+    },
+    async commit() {
+      tellingFull(() => database.run("commit"), onFull);
+      await confirm();
+    },
+    rollback() {
+      // After a full disk or an I/O error SQLite has rolled back by itself.
+      if (database.inTransaction) database.run("rollback");
+    },
+    perform,
+    async execute(query) {
+      const result = await whenFree(() => perform(query));
+      // Outside a transaction a statement is one by itself.
+      if (isWriting(query) && !database.inTransaction) await confirm();
+      return result;
+    },
+    close() {
+      finalize();
+      database.close();
+      writeAheadLog?.close();
+    },
+  };
+}
+
+/** Without a log of its own (in memory, or on a file system that cannot have one) SQLite syncs by itself. */
+function openDatabase(
+  path: string,
+  options: SqliteOptions,
+): { readonly database: Database; readonly writeAheadLog: WriteAheadLog | null } {
+  const database = new Database(path, { create: true, readwrite: true });
+  try {
+    // First of all: changing the journal mode needs a lock and fails at once without a timeout.
+    database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    const mode = database.query("pragma journal_mode = wal").values()[0]?.[0];
+    database.run(`pragma synchronous = ${mode === "wal" ? "normal" : "full"}`);
+    database.run("pragma foreign_keys = on");
+    if (mode === "wal") secureLog(database);
+    database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
+    return { database, writeAheadLog: mode === "wal" ? openWriteAheadLog(path, options) : null };
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/**
+ * Brings what an earlier process left in the log into the database, and that to the disk. The process
+ * may have ended because a sync failed: then the kernel shows what was written and takes it for saved,
+ * and only writing it anew makes that true. Without room for it the log stays as it is.
+ */
+function secureLog(database: Database): void {
+  try {
+    database.query("pragma wal_checkpoint(passive)").values();
+  } catch (error) {
+    if (!isOfFullDisk(error)) throw error;
+  }
+}
+
+/**
+ * Does it as soon as no other process holds the lock, at the latest after BUSY_TIMEOUT_MS, and lets
+ * everything else in this process go on meanwhile. A refused begin or statement has done nothing.
+ */
+async function whenFree<T>(work: () => T): Promise<T> {
+  const end = performance.now() + BUSY_TIMEOUT_MS;
+  for (;;) {
+    try {
+      return work();
+    } catch (error) {
+      const isBusy = error instanceof SQLiteError && error.code === "SQLITE_BUSY";
+      if (!isBusy || performance.now() > end) throw error;
+    }
+    await wait(AGAIN_MS);
+  }
+}
+
+/** A bounded cache of prepared statements; the least recently used one goes first. */
+function createStatements(database: Database): {
+  prepare: (text: string) => Statement;
+  finalize: () => void;
+} {
+  const kept = new Map<string, Statement>();
+  return {
+    prepare(text) {
+      const statement = kept.get(text) ?? database.prepare(text);
+      kept.delete(text);
+      kept.set(text, statement);
+      const [oldest] = kept;
+      if (kept.size > STATEMENTS_MAX && oldest !== undefined) {
+        kept.delete(oldest[0]);
+        oldest[1].finalize();
+      }
+      return statement;
+    },
+    finalize() {
+      for (const statement of kept.values()) statement.finalize();
+      kept.clear();
+    },
+  };
+}
+
+function carryOut<Row>(statement: Statement, parameters: readonly unknown[]): QueryResult<Row> {
+  const values = parameters as SQLQueryBindings[];
+  if (statement.columnNames.length > 0) return { rows: statement.all(...values) as Row[] };
+  const { changes, lastInsertRowid } = statement.run(...values);
+  return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
+}
+
+function isWriting({ query }: CompiledQuery): boolean {
+  return query.kind !== "SelectQueryNode";
+}
+
+/** Does a write and tells `onFull` if it fails for want of room; not only a commit does, also a large write before it. */
+function tellingFull<T>(write: () => T, onFull: () => void): T {
+  try {
+    return write();
+  } catch (error) {
+    if (isOfFullDisk(error)) onFull();
+    throw error;
+  }
+}
