@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Git } from "../../src/ports/git.ts";
 import {
@@ -109,4 +110,24 @@ test("git finds nothing wrong with a .git that was laid out without it, and work
   await sh(branch, ["branch", "-m", "boss/42", "boss/renamed"]);
   await sh(branch, ["branch", "-D", "boss/renamed"]);
   expect(await sh(branch, ["branch", "--format=%(refname:short)"])).toBe("side");
+});
+
+test("a pack too large for the event loop's threads is copied whole, not linked", async () => {
+  await using bench = await workbench();
+  // Random, so that the pack is no smaller.
+  const large = randomBytes(6_000_000).toString("base64");
+  await personPushes(bench, { branch: "main", from: "origin/main", files: { large } });
+  const { path } = await bench.git.prepare(bench.order());
+
+  const packs = join(path, ".git/objects/pack");
+  const cache = join(bench.stateDir, "cache", `${ITEM.repo}.git`, "objects/pack");
+  let largest = 0;
+  for (const name of await readdir(packs)) {
+    const [own, cached] = await Promise.all([stat(join(packs, name)), stat(join(cache, name))]);
+    expect([own.ino === cached.ino, own.size]).toEqual([false, cached.size]);
+    largest = Math.max(largest, own.size);
+  }
+  expect(largest).toBeGreaterThan(4 * 1024 * 1024);
+  expect(await sh(path, ["fsck", "--strict"])).not.toContain("error");
+  expect(await sh(path, ["status", "--porcelain"])).toBe("");
 });
