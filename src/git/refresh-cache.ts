@@ -26,6 +26,8 @@ interface Target {
 const FETCH_TIMEOUT_MS = 600_000;
 const PACKS_MAX = 40;
 const KEPT_REFS_MAX = 200;
+/** Above this a fresh cache keeps its refs in one file: git would read as many files at every look. */
+const LOOSE_REFS_MAX = 100;
 const KEPT_REFS = "refs/claude-hooks/";
 /** An empty cache: no remote in it (the address is an argument), nothing that runs by itself. */
 const CONFIG = `[core]
@@ -79,11 +81,13 @@ async function build(parts: RefreshParts, { repo, cache }: Target): Promise<RefT
   await writeFile(join(fresh, "config"), CONFIG);
   await fetchAll(git, fresh, remote(repo));
   await rescue(parts, { repo, cache }, fresh);
+  const refs = await readRefs(git, fresh);
+  if (refs.count("refs/") > LOOSE_REFS_MAX) await git({ args: ["pack-refs", "--all"], cwd: fresh });
   await scratch.discard(cache);
   await mkdir(dirname(cache), { recursive: true, mode: 0o700 });
   await rename(fresh, cache);
   await rm(dirname(fresh), { recursive: true, force: true });
-  return await readRefs(git, cache);
+  return refs;
 }
 
 /** Takes over what no remote has: the refs that are our own, as far as they can be read. */

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { execa } from "execa";
-import { sh, workbench } from "./workbench.ts";
+import { ITEM, personPushes, sh, workbench } from "./workbench.ts";
 
 /** Makes branches of the origin whose names are bytes, as a git that pushes may. */
 async function branch(origin: string, names: readonly Uint8Array[]): Promise<void> {
@@ -25,4 +27,23 @@ test("a clone finds each branch whose name is UTF-8, whatever others are called"
   expect(await sh(path, ["fsck", "--strict"])).toBe("");
   expect(await sh(path, ["status", "--porcelain", "--branch"])).toBe("## boss/42");
   expect(bench.warnings).toEqual([]);
+});
+
+test("a cache of many branches keeps them in one file", async () => {
+  await using bench = await workbench();
+  const sha = await personPushes(bench, { branch: "main", from: "origin/main", files: { a: "1" } });
+  const names = Array.from({ length: 150 }, (_, at) => `many-${at}`);
+  await sh(bench.person, [
+    "push",
+    "-q",
+    "origin",
+    ...names.map((name) => `${sha}:refs/heads/${name}`),
+  ]);
+
+  const { path } = await bench.git.prepare(bench.order());
+
+  const cache = join(bench.stateDir, "cache", `${ITEM.repo}.git`);
+  const packed = await readFile(join(cache, "packed-refs"), "utf8");
+  expect(names.every((name) => packed.includes(`refs/remotes/origin/${name}\n`))).toBe(true);
+  expect((await sh(path, ["branch", "-r"])).split("\n")).toHaveLength(names.length + 1);
 });
