@@ -159,7 +159,8 @@ describe("in a real browser", () => {
       await Promise.all(
         Object.entries(PAYLOADS).map(async ([name, make]) => {
           using careless = site(make(canaryOf(name)));
-          await browser.visit(careless.url, "1");
+          // A frame within the page may begin to load after the page is quiet.
+          await browser.linger(careless.url, () => sung.includes(name), 10_000);
         }),
       );
 
