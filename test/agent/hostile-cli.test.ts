@@ -159,14 +159,15 @@ describe("what somebody says in the CLI's name", () => {
   });
 
   test("endless complaints on stderr leave only their end", async () => {
-    const flood = `head -c 300000000 /dev/zero | tr '\\0' x >&2; exit 3`;
+    // Far more than what may wait for the garbage collector, which comes when it likes.
+    const flood = `head -c 900000000 /dev/zero | tr '\\0' x >&2; exit 3`;
     const before = process.memoryUsage.rss();
 
     const { report } = await told(lines(INIT), `cat /clone/out; ${flood}`);
 
     expect(report.end.kind).toBe("died");
     expect(JSON.stringify(report.end).length).toBeLessThan(1_200);
-    expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 1024 * 1024);
+    expect(process.memoryUsage.rss() - before).toBeLessThan(600 * 1024 * 1024);
   });
 });
 
