@@ -5,6 +5,7 @@ import { plainMessages } from "../../demo/model/messages-request.ts";
 import type { TranscriptStore } from "../../src/ports/transcripts.ts";
 import { agentWorld } from "../support/agent-world.ts";
 import { expectPrefix } from "../support/conversation-prefix.ts";
+import { until } from "../support/session-world.ts";
 import { transcriptWorld } from "../support/transcript-world.ts";
 
 setDefaultTimeout(30_000);
@@ -78,18 +79,21 @@ test("a CLI killed in the middle of a run is resumed elsewhere with what it had 
   let asked = 0;
   one.script(() => {
     asked += 1;
-    if (asked === 1) return bash("echo STEP ONE");
-    process.kill(pid, "SIGKILL");
-    return bash("sleep 20");
+    return bash(asked === 1 ? "echo STEP ONE" : "sleep 20");
   });
 
-  const first = await one.run({
+  const running = one.run({
     session: { id, resume: false },
     keeping: keeping(1),
     spawned: async (identity) => {
       pid = identity.pid;
     },
   });
+  // The CLI hands its lines on a moment after it has gone on.
+  const isKept = (line: string): boolean => line.includes("tool_result") && /STEP ONE/.test(line);
+  await until(async () => (await shared.all({ session: SESSION, id })).some(isKept));
+  process.kill(pid, "SIGKILL");
+  const first = await running;
   const second = await two.run({
     session: { id, resume: true },
     prompt: "continue",

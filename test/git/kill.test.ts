@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { readdir, readFile, rename } from "node:fs/promises";
+import { readdir, readFile, readlink, rename } from "node:fs/promises";
 import { join } from "node:path";
 import {
   commit,
@@ -33,6 +33,8 @@ test.each(STAGES)(
     child.kill("SIGKILL");
     await child.exited;
     process.kill(pid, "SIGKILL");
+    // A git that was at work beside it ends by itself; what it still writes would stay until the next start.
+    await until(async () => !(await isWorkedIn(bench.root)));
 
     const made = await bench.git.prepare(bench.order());
 
@@ -43,6 +45,14 @@ test.each(STAGES)(
   },
   30_000,
 );
+
+/** Whether a process has its working directory below `root`. */
+async function isWorkedIn(root: string): Promise<boolean> {
+  const ids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  // A process that has ended meanwhile works nowhere.
+  const places = await Promise.all(ids.map((id) => readlink(`/proc/${id}/cwd`).catch(() => "")));
+  return places.some((place) => place.startsWith(root));
+}
 
 /** A git that stops for good before or after its first call of one kind, and says so in a file. */
 async function stoppingGit(
