@@ -1,13 +1,9 @@
 import type { DeliveryRecord, DeliveryStore } from "../ports/store/deliveries.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
 import { pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
+import { createOriginals } from "./originals.ts";
 import type { DeliveryTable } from "./tables.ts";
-import {
-  createWriteDeliveries,
-  type Entry,
-  type Recorded,
-  type WriteDeliveries,
-} from "./write-deliveries.ts";
+import { createWriteDeliveries, type Entry, type Recorded } from "./write-deliveries.ts";
 
 /** Deliveries committed together; what comes on top is the next batch. */
 const BATCH_MAX = 500;
@@ -28,7 +24,8 @@ interface Waiting extends Entry {
 export function createDeliveries(
   context: StoreContext,
 ): DeliveryStore & { settled(): Promise<void>; quietMs(): number } {
-  const write = createWriteDeliveries(context);
+  const originals = createOriginals(context);
+  const write = createWriteDeliveries(context, originals);
   const waiting: Waiting[] = [];
   let committing: Promise<void> | null = null;
   let unanswered = 0;
@@ -36,8 +33,30 @@ export function createDeliveries(
 
   const commitAll = async () => {
     await gathered(waiting);
-    while (waiting.length > 0) await commitBatch(context, write, waiting.splice(0, BATCH_MAX));
+    while (waiting.length > 0) await commitBatch(waiting.splice(0, BATCH_MAX));
     committing = null;
+  };
+
+  const commitBatch = async (batch: readonly Waiting[]): Promise<void> => {
+    try {
+      const written = await context.transactCompiled((execute) =>
+        write(execute, batch, context.now()),
+      );
+      originals.remember(written.originals);
+      batch.forEach((entry, index) => {
+        entry.resolve(written.answers[index] ?? "duplicate");
+      });
+    } catch (error) {
+      const isOfAll = error instanceof StoreFailure && error.kind === "conflict";
+      if (isOfAll || batch.length === 1) {
+        for (const entry of batch) entry.reject(error);
+        return;
+      }
+      // One delivery the database refuses must not take its neighbours with it.
+      for (const entry of batch) await commitBatch([entry]);
+      return;
+    }
+    context.wake();
   };
 
   return {
@@ -94,31 +113,6 @@ async function gathered(waiting: readonly Waiting[]): Promise<void> {
     before = waiting.length;
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
-}
-
-async function commitBatch(
-  context: StoreContext,
-  write: WriteDeliveries,
-  batch: readonly Waiting[],
-): Promise<void> {
-  try {
-    const answers = await context.transactCompiled((execute) =>
-      write(execute, batch, context.now()),
-    );
-    batch.forEach((entry, index) => {
-      entry.resolve(answers[index] ?? "duplicate");
-    });
-  } catch (error) {
-    const isOfAll = error instanceof StoreFailure && error.kind === "conflict";
-    if (isOfAll || batch.length === 1) {
-      for (const entry of batch) entry.reject(error);
-      return;
-    }
-    // One delivery the database refuses must not take its neighbours with it.
-    for (const entry of batch) await commitBatch(context, write, [entry]);
-    return;
-  }
-  context.wake();
 }
 
 function toRecord(row: Omit<DeliveryTable, "seq">): DeliveryRecord {

@@ -20,6 +20,7 @@ const MIGRATIONS: Readonly<Record<string, Migration>> = {
   "0007_gates": { up: (db) => runAll(db, GATES) },
   "0008_run_owner": { up: (db) => runAll(db, RUN_OWNER) },
   "0009_gate_probe": { up: (db) => runAll(db, GATE_PROBE) },
+  "0010_bodies_in_memory": { up: (db) => runAll(db, BODIES_IN_MEMORY) },
 };
 
 /**
@@ -388,3 +389,6 @@ const GATE_PROBE: readonly Statement[] = [
   `alter table gate add column probe text`,
   `alter table gate add column probe_until integer`,
 ];
+
+/** SQLite's one process keeps the newest bodies in memory, see createOriginals. */
+const BODIES_IN_MEMORY: readonly Statement[] = [{ sqlite: `drop index delivery_body` }];

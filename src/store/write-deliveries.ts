@@ -3,11 +3,9 @@ import type { Mark } from "../ports/store/marks.ts";
 import { byCount } from "./by-count.ts";
 import type { StoreContext } from "./context.ts";
 import { createAddMarks } from "./marks.ts";
+import { findTwins, type Originals } from "./originals.ts";
 import type { DeliveryTable } from "./tables.ts";
 import type { Execute } from "./transact.ts";
-
-/** A hook that is registered twice sends its twins at once; a later one is a delivery of its own. */
-const TWINS_MS = 5 * 60_000;
 
 /** A delivery that is to be recorded, with what it marks. */
 export interface Entry {
@@ -18,18 +16,26 @@ export interface Entry {
 /** What became of an entry, see DeliveryStore. */
 export type Recorded = "accepted" | "duplicate";
 
-/**
- * Writes a batch and its marks inside a transaction; `at` is the time of the marks, epoch ms.
- * Resolves with an answer for each entry, in their order.
- */
+/** What a written batch comes to. */
+export interface Written {
+  /** An answer for each entry, in their order. */
+  readonly answers: readonly Recorded[];
+  /** Those that are first of their body, to be remembered when the batch is committed. */
+  readonly originals: readonly DeliveryRecord[];
+}
+
+/** Writes a batch and its marks inside a transaction; `at` is the time of the marks, epoch ms. */
 export type WriteDeliveries = (
   execute: Execute,
   batch: readonly Entry[],
   at: number,
-) => Promise<readonly Recorded[]>;
+) => Promise<Written>;
 
 /** Makes the function that writes batches; it keeps the texts of its statements. */
-export function createWriteDeliveries(context: StoreContext): WriteDeliveries {
+export function createWriteDeliveries(
+  context: StoreContext,
+  originals: Pick<Originals, "read">,
+): WriteDeliveries {
   const look = createLook(context);
   const insert = createInsert(context);
   const remove = createRemove(context);
@@ -42,7 +48,10 @@ export function createWriteDeliveries(context: StoreContext): WriteDeliveries {
     // What was passed over is not done with: it is judged anew, and its row goes to the newest ones.
     const again = [...chosen.keys()].filter((id) => known.has(id));
     if (again.length > 0) await remove(execute, again);
-    const twins = findTwins([...chosen.values()], stored);
+    const counting = [...chosen.values()]
+      .map(({ delivery }) => delivery)
+      .filter(({ status }) => status === "accepted");
+    const twins = findTwins(counting, await originals.read(execute, counting));
     const rows = [...chosen.values()].map(({ delivery }) =>
       toRow(delivery, twins.get(delivery.id)),
     );
@@ -50,56 +59,32 @@ export function createWriteDeliveries(context: StoreContext): WriteDeliveries {
     const written = [...chosen.values()].filter(({ delivery }) => fresh.has(delivery.id));
     const marks = written.flatMap((entry) => entry.marks);
     await addMarks(execute, marks, { urgent: true, at });
-    return batch.map((entry) => {
-      const { id, status } = entry.delivery;
-      const counted =
-        known.get(id) === "accepted" || chosen.get(id)?.delivery.status === "accepted";
-      // Still of no concern: it is no duplicate of anything handled.
-      if (status === "ignored" && !counted) return "accepted";
-      return chosen.get(id) === entry && fresh.has(id) && !twins.has(id) ? "accepted" : "duplicate";
-    });
+    return {
+      answers: batch.map((entry) => {
+        const { id, status } = entry.delivery;
+        const counted =
+          known.get(id) === "accepted" || chosen.get(id)?.delivery.status === "accepted";
+        // Still of no concern: it is no duplicate of anything handled.
+        if (status === "ignored" && !counted) return "accepted";
+        return chosen.get(id) === entry && fresh.has(id) && !twins.has(id)
+          ? "accepted"
+          : "duplicate";
+      }),
+      originals: counting.filter(({ id }) => fresh.has(id) && !twins.has(id)),
+    };
   };
 }
 
-/** What the database has of the ids and bodies of a batch. */
-type Stored = Pick<DeliveryRecord, "id" | "event" | "status" | "receivedAt" | "bodySha256"> & {
-  readonly seq: number;
-  readonly reason: string | null;
-};
+/** What the database has of the ids of a batch. */
+type Stored = Pick<DeliveryRecord, "id" | "status">;
 
-/**
- * Those of the same ids, and those with the same bodies that may be their twins; in no order, because
- * `order by` costs SQLite more than the search (measured).
- */
 function createLook({ db }: StoreContext) {
   return byCount<DeliveryRecord, Stored>({
     compile: (deliveries) => {
       const ids = deliveries.map(({ id }) => id);
-      const bodies = deliveries.map(({ bodySha256 }) => bodySha256);
-      return db
-        .selectFrom("delivery")
-        .select(["seq", "id", "event", "status", "reason"])
-        .select(["received_at as receivedAt", "body_sha256 as bodySha256"])
-        .where((eb) =>
-          eb.or([
-            eb("id", "in", ids),
-            eb.and([
-              eb("body_sha256", "in", bodies),
-              eb("received_at", ">=", twinsSince(deliveries)),
-              eb("status", "=", "accepted"),
-              // Not those that were twins themselves, or a row of them would never end.
-              eb("reason", "is", null),
-            ]),
-          ]),
-        )
-        .compile();
+      return db.selectFrom("delivery").select(["id", "status"]).where("id", "in", ids).compile();
     },
-    parameters: (deliveries) => [
-      ...deliveries.map(({ id }) => id),
-      ...deliveries.map(({ bodySha256 }) => bodySha256),
-      twinsSince(deliveries),
-      "accepted",
-    ],
+    parameters: (deliveries) => deliveries.map(({ id }) => id),
   });
 }
 
@@ -123,10 +108,6 @@ function createInsert({ db }: StoreContext) {
   });
 }
 
-function twinsSince(deliveries: readonly DeliveryRecord[]): number {
-  return Math.min(...deliveries.map(({ receivedAt }) => receivedAt)) - TWINS_MS;
-}
-
 /** The one entry of each id that is written: the first, or the first that counts. */
 function firstOfEach(
   batch: readonly Entry[],
@@ -143,30 +124,6 @@ function firstOfEach(
     }
   }
   return chosen;
-}
-
-/** Of those that count: the id of one with the same event and body, received shortly before. */
-function findTwins(
-  entries: readonly Entry[],
-  stored: readonly Stored[],
-): ReadonlyMap<string, string> {
-  const newest = new Map<string, Pick<Stored, "id" | "receivedAt">>();
-  for (const row of stored.toSorted((one, other) => one.seq - other.seq)) {
-    if (row.status === "accepted" && row.reason === null) newest.set(bodyKey(row), row);
-  }
-  const twins = new Map<string, string>();
-  for (const { delivery } of entries) {
-    if (delivery.status !== "accepted") continue;
-    const before = newest.get(bodyKey(delivery));
-    if (before !== undefined && delivery.receivedAt - before.receivedAt <= TWINS_MS) {
-      twins.set(delivery.id, before.id);
-    } else newest.set(bodyKey(delivery), delivery);
-  }
-  return twins;
-}
-
-function bodyKey({ event, bodySha256 }: Pick<DeliveryRecord, "event" | "bodySha256">): string {
-  return `${bodySha256} ${event}`;
 }
 
 type NewRow = Omit<DeliveryTable, "seq">;

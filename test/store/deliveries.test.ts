@@ -186,6 +186,31 @@ test("of several with the same body a twin is that of the newest", async () => {
   expect(rows.map(({ reason }) => reason)).toEqual(["same body as d2", null, null]);
 });
 
+test("a twin is known as one after a restart, and after the one it is of was redelivered", async () => {
+  await using world = await openStoreWorld();
+  const body = { bodySha256: "0".repeat(64) };
+  await world.store.deliveries.record(aDelivery("d1", body), []);
+  await world.store.deliveries.record(aDelivery("d2", body), []);
+
+  const { deliveries } = await world.reopen();
+
+  for (const id of ["d1", "d2", "d3"]) {
+    expect(await deliveries.record(aDelivery(id, body), [])).toBe("duplicate");
+  }
+  const { rows } = await deliveries.list(10, null);
+  expect(rows.map(({ reason }) => reason)).toEqual(["same body as d1", "same body as d1", null]);
+});
+
+test("a body is no twin of one that could not be written", async () => {
+  await using world = await openStoreWorld("memory");
+  const body = { bodySha256: "0".repeat(64) };
+  const bad = aDelivery("d1", { ...body, number: "x" as unknown as number });
+  await expect(world.store.deliveries.record(bad, [])).rejects.toThrow();
+
+  const good = aDelivery("d2", body);
+  expect(await world.store.deliveries.record(good, [])).toBe("accepted");
+});
+
 test("a body that was ignored has no twins", async () => {
   await using world = await openStoreWorld("memory");
   const ignored = { status: "ignored", reason: "own echo", bodySha256: "0".repeat(64) } as const;
