@@ -13,8 +13,8 @@ const PATIENCE_MS = 60_000;
 
 /**
  * A repository of 5,000 files: how long a run waits for its clone the first time (nothing there), for
- * another work item (the cache is there; then a spare work tree, too), and when it goes on with its own
- * clone after somebody pushed, the first time and each later one. In memory and on the disk. Prints
+ * another work item (the cache is there; then a spare work tree, too; then one of a base that has moved
+ * since), and when it goes on with its own clone after somebody pushed, the first time and each later one. In memory and on the disk. Prints
  * medians, and the median of the ratios to the cold clone of the same round.
  */
 async function main(): Promise<void> {
@@ -28,10 +28,11 @@ async function measure(place: string): Promise<void> {
   const dir = await mkdtemp(join(place, "claude-hooks-bench-"));
   try {
     const origin = await makeOrigin(dir);
-    const times: Record<"cold" | "cached" | "prepared" | "second" | "later", number[]> = {
+    const times: Record<"cold" | "cached" | "prepared" | "moved" | "second" | "later", number[]> = {
       cold: [],
       cached: [],
       prepared: [],
+      moved: [],
       second: [],
       later: [],
     };
@@ -71,13 +72,18 @@ async function measure(place: string): Promise<void> {
       times.second.push(await prepare(1, "c"));
       await origin.push(`round ${round} again`);
       times.later.push(await prepare(1, "d"));
-      git.allowSpares(() => true);
-      await prepare(3, "e");
-      await until(async () => await isThere(join(stateDir, "work/.spare/acme/widgets")));
-      git.allowSpares(() => false);
-      // The spare is of the base as it was before.
-      await origin.push(`round ${round} once more`);
+      const makeSpare = async (number: number, run: string): Promise<void> => {
+        git.allowSpares(() => true);
+        await prepare(number, run);
+        await until(async () => await isThere(join(stateDir, "work/.spare/acme/widgets")));
+        git.allowSpares(() => false);
+      };
+      await makeSpare(3, "e");
       times.prepared.push(await prepare(4, "f"));
+      await makeSpare(5, "g");
+      // This spare is of the base as it was before.
+      await origin.push(`round ${round} once more`);
+      times.moved.push(await prepare(6, "h"));
       await git.close();
     }
     for (const [name, list] of Object.entries(times)) {

@@ -15,19 +15,31 @@ import {
   type SqliteConnection,
   type SqliteOptions,
 } from "./sqlite-connection.ts";
-import type { TransactCompiled } from "./transact.ts";
+import type { Execute, Transact, TransactCompiled } from "./transact.ts";
 
 /**
  * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). Kysely itself
- * queues for the connection, because the adapter says there is only one: a transaction holds it from
- * begin until it is on the disk, so concurrent transactions run one after the other, and whatever a
- * write resolves with survives a power cut. The disk is waited for beside the event loop.
+ * queues for the connection, because the adapter says there is only one: transactions run one after
+ * the other. Whatever a write resolves with survives a power cut; the disk is waited for beside the
+ * event loop.
  */
 export function bunSqliteDialect(path: string, options: SqliteOptions = {}): BunSqliteDialect {
   const driver = createDriver(path, options);
   return {
-    transactCompiled: (db) => (body) =>
-      db.connection().execute(async () => await driver.transact(body)),
+    transact: (db) => async (body) => {
+      const { result, onDisk } = await db.connection().execute(async (one) => {
+        return await driver.committed(() => one.transaction().execute(body));
+      });
+      await onDisk;
+      return result;
+    },
+    transactCompiled: (db) => async (body) => {
+      const { result, onDisk } = await db
+        .connection()
+        .execute(async () => await driver.transact(body));
+      await onDisk;
+      return result;
+    },
     createDriver: () => driver,
     createQueryCompiler: () => new SqliteQueryCompiler(),
     createAdapter: () => new TransactionalDdlAdapter(),
@@ -35,10 +47,28 @@ export function bunSqliteDialect(path: string, options: SqliteOptions = {}): Bun
   };
 }
 
-/** Kysely's dialect, and the way past its executor. */
+/**
+ * Kysely's dialect, and writing transactions for a database that was made with it. They give the
+ * connection on as soon as they have committed: whoever comes next need not wait for the disk, only
+ * the caller does.
+ */
 export interface BunSqliteDialect extends Dialect {
-  /** For a database that was made with this dialect. */
+  readonly transact: <Tables>(db: Kysely<Tables>) => Transact<Tables>;
+  /** The same past Kysely's executor. */
   readonly transactCompiled: <Tables>(db: Kysely<Tables>) => TransactCompiled;
+}
+
+/** What a committed transaction resolved with; `onDisk` resolves when the disk has it. */
+interface Committed<T> {
+  readonly result: T;
+  readonly onDisk: Promise<void>;
+}
+
+interface SqliteDriver extends Driver {
+  /** Carries out a transaction of the holder of the connection. */
+  transact<T>(body: (execute: Execute) => Promise<T>): Promise<Committed<T>>;
+  /** The same for one that Kysely carries out. */
+  committed<T>(transaction: () => Promise<T>): Promise<Committed<T>>;
 }
 
 /** SQLite rolls back CREATE TABLE like any other write; Kysely's own adapter does not use that. */
@@ -48,11 +78,10 @@ class TransactionalDdlAdapter extends SqliteAdapter {
   }
 }
 
-function createDriver(
-  path: string,
-  options: SqliteOptions,
-): Driver & { readonly transact: TransactCompiled } {
+function createDriver(path: string, options: SqliteOptions): SqliteDriver {
   let open: SqliteConnection | null = null;
+  // Where the commit of `committed` leaves what it resolves with; otherwise a commit is waited for itself.
+  let committing: { onDisk: Promise<void> } | null = null;
   let inUse: PromiseWithResolvers<void> | null = null;
   const opened = () => {
     if (open === null) throw new Error("the SQLite driver is used before init or after destroy");
@@ -65,11 +94,19 @@ function createDriver(
       await begin("writing");
       try {
         const result = await body(async <Row>(query: CompiledQuery<Row>) => perform(query).rows);
-        await commit();
-        return result;
+        return { result, onDisk: commit() };
       } catch (error) {
         rollback();
         throw error;
+      }
+    },
+    async committed(transaction) {
+      const place = { onDisk: Promise.resolve() };
+      committing = place;
+      try {
+        return { result: await transaction(), onDisk: place.onDisk };
+      } finally {
+        committing = null;
       }
     },
     async init() {
@@ -88,16 +125,17 @@ function createDriver(
       await opened().begin(accessMode === "read only" ? "reading" : "writing");
     },
     async commitTransaction() {
-      await opened().commit();
+      const onDisk = opened().commit();
+      if (committing === null) await onDisk;
+      else committing.onDisk = onDisk;
     },
     async rollbackTransaction() {
       opened().rollback();
     },
     async destroy() {
-      // Whoever has the connection, or waits for it in Kysely's queue, goes first: nobody new gets in, and a
-      // descriptor that is closed under a sync may be another file's by then.
+      // Whoever has the connection, or waits for it in Kysely's queue, goes first: nobody new gets in.
       for (await nextTurn(); inUse !== null; await nextTurn()) await inUse.promise;
-      opened().close();
+      await opened().close();
       open = null;
     },
   };

@@ -28,7 +28,7 @@ import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
 import { createSweepClaim } from "./sweep-claim.ts";
 import type { Tables } from "./tables.ts";
-import { compiledOver, type Transact, type TransactCompiled, transactOnce } from "./transact.ts";
+import { compiledOver, type Transact, type TransactCompiled } from "./transact.ts";
 import type { SyncFile } from "./write-ahead-log.ts";
 
 /**
@@ -55,7 +55,7 @@ export async function openStore(options: {
   const db = await openDatabase(path, dialect);
   const store = assembleStore({
     db,
-    transact: transactOnce(db),
+    transact: dialect.transact(db),
     transactCompiled: dialect.transactCompiled(db),
     now,
     warn,

@@ -11,6 +11,19 @@ const BUSY_TIMEOUT_MS = 5000;
 const BLOCKING_MS = 25;
 const AGAIN_MS = 25;
 
+/**
+ * Of a new database, in bytes. Every commit writes whole pages, and a delivery touches a few bytes of
+ * some: with 2048 instead of the usual 4096 recording one costs a tenth less (measured). Rows of tens of
+ * kilobytes are rare here, and would want larger ones.
+ */
+const PAGE_BYTES = 2048;
+
+/**
+ * A commit that finds more pages than this in the log (8 MB) writes them into the database, on the event
+ * loop; where it is ever quiet that has been done (Store.checkpoint). What a start finds it reads once.
+ */
+const LOG_PAGES_MAX = 4096;
+
 /** Prepared statements kept; the statements of this store are fewer, multi-row inserts come on top. */
 const STATEMENTS_MAX = 200;
 
@@ -28,14 +41,18 @@ export interface SqliteOptions {
 export interface SqliteConnection {
   /** Begins a transaction; one that only reads sees one state and holds nobody up. */
   begin(kind: "reading" | "writing"): Promise<void>;
-  /** Commits; resolves when the disk has it. */
+  /**
+   * Commits before it returns, so that others may go on; what it returns resolves when the disk has it,
+   * and at once when nothing was written.
+   */
   commit(): Promise<void>;
   rollback(): void;
   /** Carries out a statement at once: only inside a transaction, where nobody else holds the lock. */
   perform<Row>(query: CompiledQuery<Row>): QueryResult<Row>;
   /** Carries out a statement; outside a transaction it resolves when the disk has what it wrote. */
   execute<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>>;
-  close(): void;
+  /** Closes it when the disk has everything. */
+  close(): Promise<void>;
 }
 
 /** Opens the file `path`, `:memory:` for a passing database. */
@@ -43,16 +60,16 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
   const { onFull = () => undefined } = options;
   const { database, writeAheadLog } = openDatabase(path, options);
   const { prepare, finalize } = createStatements(database);
-  // A look for work mostly writes nothing, and then there is nothing to confirm.
-  let isUnconfirmed = false;
-  const confirm = async (): Promise<void> => {
-    if (!isUnconfirmed) return;
+  // A look for work mostly writes nothing, and then there is nothing to wait for.
+  let hasWritten = false;
+  const onDisk = async (): Promise<void> => {
+    if (!hasWritten) return;
+    hasWritten = false;
     await writeAheadLog?.flush();
-    isUnconfirmed = false;
   };
   const perform = <Row>(query: CompiledQuery<Row>): QueryResult<Row> => {
     const statement = prepare(query.sql);
-    if (isWriting(query)) isUnconfirmed = true;
+    if (isWriting(query)) hasWritten = true;
     return tellingFull(() => carryOut(statement, query.parameters), onFull);
   };
   return {
@@ -61,11 +78,12 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
       const words = kind === "reading" ? "begin" : "begin immediate";
       await whenFree(() => database.run(words));
     },
-    async commit() {
+    commit() {
       tellingFull(() => database.run("commit"), onFull);
-      await confirm();
+      return onDisk();
     },
     rollback() {
+      hasWritten = false;
       // After a full disk or an I/O error SQLite has rolled back by itself.
       if (database.inTransaction) database.run("rollback");
     },
@@ -73,13 +91,13 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
     async execute(query) {
       const result = await whenFree(() => perform(query));
       // Outside a transaction a statement is one by itself.
-      if (isWriting(query) && !database.inTransaction) await confirm();
+      if (isWriting(query) && !database.inTransaction) await onDisk();
       return result;
     },
-    close() {
+    async close() {
+      await writeAheadLog?.close();
       finalize();
       database.close();
-      writeAheadLog?.close();
     },
   };
 }
@@ -93,8 +111,10 @@ function openDatabase(
   try {
     // First of all: changing the journal mode needs a lock and fails at once without a timeout.
     database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    database.run(`pragma page_size = ${PAGE_BYTES}`);
     const mode = database.query("pragma journal_mode = wal").values()[0]?.[0];
     database.run(`pragma synchronous = ${mode === "wal" ? "normal" : "full"}`);
+    database.run(`pragma wal_autocheckpoint = ${LOG_PAGES_MAX}`);
     database.run("pragma foreign_keys = on");
     if (mode === "wal") secureLog(database);
     database.run(`pragma busy_timeout = ${BLOCKING_MS}`);

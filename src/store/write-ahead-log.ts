@@ -8,11 +8,13 @@ export type SyncFile = (fd: number) => Promise<void>;
 /** The write-ahead log of one SQLite database, as far as its durability is ours. */
 export interface WriteAheadLog {
   /**
-   * Resolves when everything committed before is on the disk. Throws StoreFailure `unsynced`, and for
-   * ever after: a kernel that could not write a page may say the next time that all is well.
+   * Resolves when everything committed before is on the disk; calls that come during one sync share
+   * the next. Throws StoreFailure `unsynced`, and for ever after: a kernel that could not write a page
+   * may say the next time that all is well.
    */
   flush(): Promise<void>;
-  close(): void;
+  /** Waits for the disk before it gives the descriptor back, which else might be another file's by then. */
+  close(): Promise<void>;
 }
 
 /**
@@ -33,19 +35,41 @@ export function openWriteAheadLog(
   const name = `${path}-wal`;
   let fd: number | null = null;
   let failure: StoreFailure | null = null;
+  let current: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
+
+  const syncOnce = async (): Promise<void> => {
+    if (failure !== null) throw failure;
+    try {
+      fd ??= openSync(name, "r");
+      await sync(fd);
+    } catch (error) {
+      failure ??= unsynced(name, error);
+      options.onUnsynced?.();
+      throw failure;
+    }
+  };
+  const begin = (): Promise<void> => {
+    const mine = syncOnce().finally(() => {
+      if (current === mine) current = null;
+    });
+    current = mine;
+    return mine;
+  };
+  /** A sync that has begun may have passed by what was committed since. */
+  const beginAfter = async (earlier: Promise<void>): Promise<void> => {
+    await Promise.allSettled([earlier]);
+    next = null;
+    await begin();
+  };
   return {
-    async flush() {
-      if (failure !== null) throw failure;
-      try {
-        fd ??= openSync(name, "r");
-        await sync(fd);
-      } catch (error) {
-        failure ??= unsynced(name, error);
-        options.onUnsynced?.();
-        throw failure;
-      }
+    flush: () => {
+      if (current === null) return begin();
+      next ??= beginAfter(current);
+      return next;
     },
-    close() {
+    async close() {
+      while (current !== null || next !== null) await Promise.allSettled([current, next]);
       if (fd !== null) closeSync(fd);
       fd = null;
     },

@@ -36,26 +36,32 @@ export function createWriteDeliveries(
   context: StoreContext,
   originals: Pick<Originals, "read">,
 ): WriteDeliveries {
-  const look = createLook(context);
+  const statusOf = createStatusOf(context);
   const insert = createInsert(context);
   const remove = createRemove(context);
   const addMarks = createAddMarks(context);
   return async (execute, batch, at) => {
-    const deliveries = batch.map(({ delivery }) => delivery);
-    const stored = await look(execute, deliveries);
-    const known = new Map(stored.map(({ id, status }) => [id, status]));
-    const chosen = firstOfEach(batch, known);
-    // What was passed over is not done with: it is judged anew, and its row goes to the newest ones.
-    const again = [...chosen.keys()].filter((id) => known.has(id));
-    if (again.length > 0) await remove(execute, again);
+    const chosen = firstOfEach(batch);
     const counting = [...chosen.values()]
       .map(({ delivery }) => delivery)
       .filter(({ status }) => status === "accepted");
     const twins = findTwins(counting, await originals.read(execute, counting));
-    const rows = [...chosen.values()].map(({ delivery }) =>
-      toRow(delivery, twins.get(delivery.id)),
-    );
-    const fresh = new Set((await insert(execute, rows)).map((row) => row.id));
+    const put = async (entries: readonly Entry[]): Promise<readonly string[]> => {
+      const rows = entries.map(({ delivery }) => toRow(delivery, twins.get(delivery.id)));
+      return (await insert(execute, rows)).map(({ id }) => id);
+    };
+
+    // Ids are seldom known: it is the insert that tells, and only those it left out are looked at.
+    const fresh = new Set(await put([...chosen.values()]));
+    const leftOut = [...chosen.keys()].filter((id) => !fresh.has(id));
+    const stored = await statusOf(execute, leftOut);
+    const known = new Map(stored.map(({ id, status }) => [id, status]));
+    // What was passed over is not done with: it is judged anew, and its row goes to the newest ones.
+    const again = counting.filter(({ id }) => known.get(id) === "ignored").map(({ id }) => id);
+    await remove(execute, again);
+    const judgedAnew = [...chosen.values()].filter(({ delivery }) => again.includes(delivery.id));
+    for (const id of await put(judgedAnew)) fresh.add(id);
+
     const written = [...chosen.values()].filter(({ delivery }) => fresh.has(delivery.id));
     const marks = written.flatMap((entry) => entry.marks);
     await addMarks(execute, marks, { urgent: true, at });
@@ -75,16 +81,11 @@ export function createWriteDeliveries(
   };
 }
 
-/** What the database has of the ids of a batch. */
-type Stored = Pick<DeliveryRecord, "id" | "status">;
-
-function createLook({ db }: StoreContext) {
-  return byCount<DeliveryRecord, Stored>({
-    compile: (deliveries) => {
-      const ids = deliveries.map(({ id }) => id);
-      return db.selectFrom("delivery").select(["id", "status"]).where("id", "in", ids).compile();
-    },
-    parameters: (deliveries) => deliveries.map(({ id }) => id),
+function createStatusOf({ db }: StoreContext) {
+  return byCount<string, Pick<DeliveryRecord, "id" | "status">>({
+    compile: (ids) =>
+      db.selectFrom("delivery").select(["id", "status"]).where("id", "in", ids).compile(),
+    parameters: (ids) => ids,
   });
 }
 
@@ -109,15 +110,10 @@ function createInsert({ db }: StoreContext) {
 }
 
 /** The one entry of each id that is written: the first, or the first that counts. */
-function firstOfEach(
-  batch: readonly Entry[],
-  known: ReadonlyMap<string, DeliveryRecord["status"]>,
-): ReadonlyMap<string, Entry> {
+function firstOfEach(batch: readonly Entry[]): ReadonlyMap<string, Entry> {
   const chosen = new Map<string, Entry>();
   for (const entry of batch) {
     const { id, status } = entry.delivery;
-    const before = known.get(id);
-    if (before === "accepted" || (before === "ignored" && status === "ignored")) continue;
     const earlier = chosen.get(id)?.delivery.status;
     if (earlier === undefined || (earlier === "ignored" && status === "accepted")) {
       chosen.set(id, entry);

@@ -69,6 +69,28 @@ test("deliveries that come while the disk is busy share the next sync", async ()
   expect(disk.asked() - before).toBe(1);
 });
 
+test("who waits for the disk holds up nobody else, and those who come meanwhile share the next sync", async () => {
+  const disk = heldDisk();
+  await using world = await openWorld(disk.sync);
+  const { work } = world.store;
+  disk.hold();
+  const answered: string[] = [];
+  const note = (name: string) => () => answered.push(name);
+  const first = work.mark([issueMark(1)], true).then(note("first"));
+  await until("the disk is asked", () => disk.waiting() === 1);
+  const before = disk.asked();
+
+  const others = [2, 3, 4].map(async (number) => {
+    await work.mark([issueMark(number)], true).then(note(`${number}`));
+  });
+  await until("all is committed", async () => (await work.unresolved(10)).length === 4);
+  expect(answered).toEqual([]);
+  expect(disk.asked() - before).toBe(0);
+  disk.release();
+  await Promise.all([first, ...others]);
+  expect(disk.asked() - before).toBe(1);
+});
+
 test("a disk that has failed once is never believed again", async () => {
   const disk = heldDisk();
   let told = 0;
