@@ -6,6 +6,7 @@ import type { LogLine } from "../demo/scenario/service.ts";
 import { REPO } from "../demo/scenario/widgets.ts";
 import { startWorld } from "../demo/scenario/world.ts";
 import { stubStarts } from "./dispatch/stub-starts.ts";
+import { median } from "./median.ts";
 
 const ISSUES = 20;
 const PATIENCE_MS = 30_000;
@@ -88,10 +89,6 @@ async function besideAdnanh(dir: string): Promise<void> {
 
 function timeOf(line: LogLine | undefined): number {
   return Date.parse(String(line?.["time"]));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 async function until(condition: () => boolean): Promise<void> {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { closeSync, existsSync, fdatasyncSync, openSync, writeSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,8 @@ import { startWorld } from "../demo/scenario/world.ts";
 import { freePort } from "./intake/free-port.ts";
 import type { LoadResult } from "./intake/load.ts";
 import { SECRET } from "./intake/payload.ts";
+import { type Syncs, syncsOf } from "./intake/syncs.ts";
+import { median } from "./median.ts";
 
 const ROUNDS = 5;
 /** Each is loaded for so long before it counts: compiling is over then, as in a service that has run a while. */
@@ -19,7 +21,6 @@ const CLOSED_SECONDS = 4;
 const OPEN_SECONDS = 5;
 const OPEN_RATE = 200;
 const AGENTS_BUSY = 8;
-const SYNCS = 400;
 const PROBOT = "probot@14.3.2";
 
 /** A receiver of deliveries as a process of its own; `line` prints its address when it listens. */
@@ -53,7 +54,7 @@ async function main(): Promise<void> {
         delays.get(receiver.name)?.push(await load(url, [String(OPEN_SECONDS), String(OPEN_RATE)]));
         await stop();
       }
-      syncs.push(await syncsOf(join(dir, `sync-${round}`)));
+      syncs.push(await syncsOf(join(dir, `sync-${round}`), OPEN_RATE));
     }
     print({ receivers, rates, delays, syncs });
     await underWork(dir);
@@ -211,34 +212,6 @@ function print(measured: {
   );
 }
 
-/** Milliseconds of an append with fdatasync: one directly after the other, and at the rate of the open loop. */
-interface Syncs {
-  readonly tight: number;
-  readonly paced: { readonly p50: number; readonly p99: number };
-}
-
-/** A disk that rests between two of them takes twice as long (measured), and so it is in the open loop. */
-async function syncsOf(path: string): Promise<Syncs> {
-  const file = openSync(path, "w");
-  const block = Buffer.alloc(4096);
-  const once = (): number => {
-    const start = performance.now();
-    writeSync(file, block);
-    fdatasyncSync(file);
-    return performance.now() - start;
-  };
-  const tight = Array.from({ length: SYNCS }, once);
-  const paced: number[] = [];
-  while (paced.length < SYNCS) {
-    await Bun.sleep(1000 / OPEN_RATE);
-    paced.push(once());
-  }
-  closeSync(file);
-  paced.sort((a, b) => a - b);
-  const at = (part: number): number => paced[Math.floor(SYNCS * part)] ?? Number.NaN;
-  return { tight: median(tight), paced: { p50: at(0.5), p99: at(0.99) } };
-}
-
 async function load(url: string, args: readonly string[], secret = SECRET): Promise<LoadResult> {
   const command = [...core(1), process.execPath, here("intake/load.ts"), url, ...args];
   const [file = "", ...rest] = command;
@@ -288,10 +261,6 @@ async function answering(port: number): Promise<void> {
 
 function here(path: string): string {
   return join(import.meta.dir, path);
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 function ms(value: number): string {

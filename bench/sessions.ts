@@ -6,6 +6,7 @@ import type { Log } from "../src/ports/observe.ts";
 import type { SessionRow } from "../src/ports/store/sessions.ts";
 import { openSessionStore, type SessionStore, setSession } from "../src/sessions/store.ts";
 import { openStore } from "../src/store/open-store.ts";
+import { median } from "./median.ts";
 
 const FEW = 10;
 const MANY = 100_000;
@@ -172,10 +173,6 @@ function aSession(number: number): SessionRow {
 function quantile(values: readonly number[], part: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? Number.NaN;
-}
-
-function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
 }
 
 function ms(value: number): string {

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execa } from "execa";
 import { createGit } from "../src/git/create-git.ts";
+import { median } from "./median.ts";
 
 const FILES = 5000;
 const FILES_PER_DIRECTORY = 50;
@@ -141,10 +142,6 @@ async function makeOrigin(dir: string) {
       await git("push", "-q", bare, "main");
     },
   };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 await main();

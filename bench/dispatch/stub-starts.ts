@@ -6,8 +6,11 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { freePort } from "../intake/free-port.ts";
 import { SECRET } from "../intake/payload.ts";
+import { median } from "../median.ts";
 
 const DELIVERIES = 40;
+/** Between two deliveries, so that each finds nothing left of the one before. */
+const QUIET_MS = 50;
 const PATIENCE_MS = 30_000;
 const WEBHOOK = "/usr/bin/webhook";
 
@@ -19,8 +22,8 @@ interface Starter {
 
 /**
  * Median milliseconds from sending the delivery of an assignment to the first thing a command does
- * that it starts: for our engine (no forge, no workspace, see engine.ts) and for adnanh/webhook, in
- * turns. `theirs` is null where it is not installed.
+ * that it starts, a lone one each: for our engine (no forge, no workspace, see engine.ts) and for
+ * adnanh/webhook, in turns. `theirs` is null where it is not installed.
  */
 export async function stubStarts(
   dir: string,
@@ -38,6 +41,7 @@ export async function stubStarts(
     for (let number = 1; number <= DELIVERIES; number += 1) {
       for (const [at, { url }] of starters.entries()) {
         await rm(mark, { force: true });
+        await Bun.sleep(QUIET_MS);
         const request = requestOf(issue, number);
         const sent = performance.timeOrigin + performance.now();
         const answer = await fetch(url, request);
@@ -106,10 +110,6 @@ function requestOf(payload: { readonly issue: object }, number: number): Request
     "x-hub-signature-256": `sha256=${signature}`,
   };
   return { method: "POST", body, headers };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN;
 }
 
 async function until(condition: () => boolean): Promise<void> {
