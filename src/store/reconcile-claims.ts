@@ -23,6 +23,7 @@ export function createReconcileClaims(
   return {
     async claimReconcile(owner, leaseMs) {
       const now = context.now();
+      if (!(await mayBeDue(context.db, now))) return null;
       return context.transact(async (tx) => {
         const due = await findDue(tx, now);
         return due === null ? null : await lease(tx, due, { owner, until: now + leaseMs });
@@ -58,6 +59,22 @@ export function createReconcileClaims(
       return written;
     },
   };
+}
+
+/** Mostly nothing is due, and to see that takes no transaction: what is marked a moment later wakes the loop. */
+async function mayBeDue(db: Executor, now: number): Promise<boolean> {
+  const free = db.selectFrom("item").select("id").where(isFree).limit(1);
+  const { any } = await db
+    .selectNoFrom((eb) =>
+      eb
+        .or([
+          eb.exists(free.where(isMarked)),
+          eb.exists(free.where("look_again_at", "is not", null).where("look_again_at", "<=", now)),
+        ])
+        .as("any"),
+    )
+    .executeTakeFirstOrThrow();
+  return Boolean(any);
 }
 
 /** Urgent marks first, then whatever has been due the longest. */

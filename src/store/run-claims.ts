@@ -15,6 +15,7 @@ const NO_ORDER = { order_json: null, order_agent: null, order_fingerprint: null,
 export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRun" | "settleRun"> {
   return {
     async claimRun(owner, leaseMs, limits) {
+      if (!(await hasOrder(context.db))) return null;
       return context.transact(async (tx) => {
         const now = context.now();
         if ((await countRuns(tx, now)) >= limits.runs) return null;
@@ -75,6 +76,18 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
     else if (after.row !== undefined) await dropRetries(tx, { item, row: after.row }, context.warn);
     return true;
   }
+}
+
+/** Mostly nothing waits, and to see that takes no transaction: what is given a moment later wakes the loop. */
+async function hasOrder(db: Executor): Promise<boolean> {
+  const any = await db
+    .selectFrom("item")
+    .select("id")
+    .where("order_seq", "is not", null)
+    .where(isFree)
+    .limit(1)
+    .executeTakeFirst();
+  return any !== undefined;
 }
 
 async function countRuns(tx: Executor, now: number): Promise<number> {
