@@ -9,6 +9,7 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
+  type Transaction,
 } from "kysely";
 import {
   openSqliteConnection,
@@ -27,17 +28,16 @@ export function bunSqliteDialect(path: string, options: SqliteOptions = {}): Bun
   const driver = createDriver(path, options);
   return {
     transact: (db) => async (body) => {
-      const { result, onDisk } = await db.connection().execute(async (one) => {
-        return await driver.committed(() => one.transaction().execute(body));
-      });
-      await onDisk;
+      const { result, wrote } = await committed(driver, db, body);
+      if (wrote) await driver.flush();
       return result;
     },
+    transactQueue: (db) => async (body) => (await committed(driver, db, body)).result,
     transactCompiled: (db) => async (body) => {
-      const { result, onDisk } = await db
+      const { result, wrote } = await db
         .connection()
         .execute(async () => await driver.transact(body));
-      await onDisk;
+      if (wrote) await driver.flush();
       return result;
     },
     createDriver: () => driver,
@@ -54,21 +54,36 @@ export function bunSqliteDialect(path: string, options: SqliteOptions = {}): Bun
  */
 export interface BunSqliteDialect extends Dialect {
   readonly transact: <Tables>(db: Kysely<Tables>) => Transact<Tables>;
-  /** The same past Kysely's executor. */
+  /** Does not wait for the disk: see StoreContext. */
+  readonly transactQueue: <Tables>(db: Kysely<Tables>) => Transact<Tables>;
+  /** As `transact`, past Kysely's executor. */
   readonly transactCompiled: <Tables>(db: Kysely<Tables>) => TransactCompiled;
 }
 
-/** What a committed transaction resolved with; `onDisk` resolves when the disk has it. */
+/** What a committed transaction resolved with, and whether it wrote something that is not on the disk yet. */
 interface Committed<T> {
   readonly result: T;
-  readonly onDisk: Promise<void>;
+  readonly wrote: boolean;
 }
 
 interface SqliteDriver extends Driver {
   /** Carries out a transaction of the holder of the connection. */
   transact<T>(body: (execute: Execute) => Promise<T>): Promise<Committed<T>>;
-  /** The same for one that Kysely carries out. */
+  /** The same for one that Kysely carries out for the holder. */
   committed<T>(transaction: () => Promise<T>): Promise<Committed<T>>;
+  /** Resolves when everything that was committed before is on the disk. */
+  flush(): Promise<void>;
+}
+
+/** Carries out a transaction of Kysely's and gives the connection on. */
+async function committed<Tables, T>(
+  driver: SqliteDriver,
+  db: Kysely<Tables>,
+  body: (tx: Transaction<Tables>) => Promise<T>,
+): Promise<Committed<T>> {
+  return await db
+    .connection()
+    .execute(async (one) => await driver.committed(() => one.transaction().execute(body)));
 }
 
 /** SQLite rolls back CREATE TABLE like any other write; Kysely's own adapter does not use that. */
@@ -80,8 +95,8 @@ class TransactionalDdlAdapter extends SqliteAdapter {
 
 function createDriver(path: string, options: SqliteOptions): SqliteDriver {
   let open: SqliteConnection | null = null;
-  // Where the commit of `committed` leaves what it resolves with; otherwise a commit is waited for itself.
-  let committing: { onDisk: Promise<void> } | null = null;
+  // Where the commit of `committed` leaves its answer; any other waits for the disk by itself.
+  let committing: { wrote: boolean } | null = null;
   let inUse: PromiseWithResolvers<void> | null = null;
   const opened = () => {
     if (open === null) throw new Error("the SQLite driver is used before init or after destroy");
@@ -94,21 +109,23 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
       await begin("writing");
       try {
         const result = await body(async <Row>(query: CompiledQuery<Row>) => perform(query).rows);
-        return { result, onDisk: commit() };
+        return { result, wrote: commit() };
       } catch (error) {
         rollback();
         throw error;
       }
     },
     async committed(transaction) {
-      const place = { onDisk: Promise.resolve() };
-      committing = place;
+      const answer = { wrote: false };
+      committing = answer;
       try {
-        return { result: await transaction(), onDisk: place.onDisk };
+        return { result: await transaction(), wrote: answer.wrote };
       } finally {
         committing = null;
       }
     },
+    // A database that is closed has seen to its last commits itself.
+    flush: async () => await open?.flush(),
     async init() {
       open = openSqliteConnection(path, options);
     },
@@ -125,9 +142,10 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
       await opened().begin(accessMode === "read only" ? "reading" : "writing");
     },
     async commitTransaction() {
-      const onDisk = opened().commit();
-      if (committing === null) await onDisk;
-      else committing.onDisk = onDisk;
+      const { commit, flush } = opened();
+      const wrote = commit();
+      if (committing !== null) committing.wrote = wrote;
+      else if (wrote) await flush();
     },
     async rollbackTransaction() {
       opened().rollback();
@@ -135,7 +153,8 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
     async destroy() {
       // Whoever has the connection, or waits for it in Kysely's queue, goes first: nobody new gets in.
       for (await nextTurn(); inUse !== null; await nextTurn()) await inUse.promise;
-      await opened().close();
+      const { close } = opened();
+      await close();
       open = null;
     },
   };

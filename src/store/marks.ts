@@ -42,7 +42,7 @@ export function createMarks(
     },
     async resolve(moves) {
       if (moves.length === 0) return;
-      await context.transact(async (tx) => {
+      await context.transactQueue(async (tx) => {
         for (const move of moves) await moveMark(tx, move);
       });
       context.wake();

@@ -56,6 +56,7 @@ export async function openStore(options: {
   const store = assembleStore({
     db,
     transact: dialect.transact(db),
+    transactQueue: dialect.transactQueue(db),
     transactCompiled: dialect.transactCompiled(db),
     now,
     warn,
@@ -75,6 +76,8 @@ export async function openStore(options: {
 interface Opened {
   readonly db: Kysely<Tables>;
   readonly transact: Transact<Tables>;
+  /** Absent: `transact`. */
+  readonly transactQueue?: Transact<Tables>;
   /** Absent: over `transact`. */
   readonly transactCompiled?: TransactCompiled;
   readonly now: () => number;
@@ -98,8 +101,9 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
     woken();
     opened.announce();
   };
-  const { transact, transactCompiled = compiledOver(transact) } = opened;
-  const context: StoreContext = { db, transact, transactCompiled, now, warn, wake };
+  const { transact, transactQueue = transact, transactCompiled = compiledOver(transact) } = opened;
+  const ways = { transact, transactQueue, transactCompiled };
+  const context: StoreContext = { db, ...ways, now, warn, wake };
   const deliveries = createDeliveries(context);
   const sessions = createSessions(context);
   return {

@@ -2,7 +2,6 @@ import { Kysely } from "kysely";
 import type { TranscriptStore } from "../ports/transcripts.ts";
 import { bunSqliteDialect } from "./bun-sqlite-dialect.ts";
 import { createPrivateFile } from "./open-store.ts";
-import { transactOnce } from "./transact.ts";
 import { migrateTranscripts, type TranscriptTables } from "./transcript-tables.ts";
 import { createTranscripts } from "./transcripts.ts";
 
@@ -16,7 +15,8 @@ export async function openTranscripts(options: {
   readonly now: () => number;
 }): Promise<TranscriptStore> {
   const { path, now } = options;
-  const db = new Kysely<TranscriptTables>({ dialect: bunSqliteDialect(path) });
+  const dialect = bunSqliteDialect(path);
+  const db = new Kysely<TranscriptTables>({ dialect });
   try {
     if (path !== ":memory:") await createPrivateFile(path);
     await migrateTranscripts(db);
@@ -25,7 +25,7 @@ export async function openTranscripts(options: {
     throw error;
   }
   return {
-    ...createTranscripts({ db, transact: transactOnce(db), now }),
+    ...createTranscripts({ db, transact: dialect.transact(db), now }),
     async close() {
       await db.destroy();
     },

@@ -24,7 +24,7 @@ export function createReconcileClaims(
     async claimReconcile(owner, leaseMs) {
       const now = context.now();
       if (!(await mayBeDue(context.db, now))) return null;
-      return context.transact(async (tx) => {
+      return context.transactQueue(async (tx) => {
         const due = await findDue(tx, now);
         return due === null ? null : await lease(tx, due, { owner, until: now + leaseMs });
       });
@@ -54,7 +54,7 @@ export function createReconcileClaims(
       context.wake();
     },
     async settleReconcile(claim, result) {
-      const written = await context.transact((tx) => settle(tx, claim, result));
+      const written = await context.transactQueue((tx) => settle(tx, claim, result));
       if (written) context.wake();
       return written;
     },

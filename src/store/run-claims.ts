@@ -16,7 +16,7 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
   return {
     async claimRun(owner, leaseMs, limits) {
       if (!(await hasOrder(context.db))) return null;
-      return context.transact(async (tx) => {
+      return context.transactQueue(async (tx) => {
         const now = context.now();
         if ((await countRuns(tx, now)) >= limits.runs) return null;
         for (;;) {

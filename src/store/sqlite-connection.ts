@@ -41,12 +41,11 @@ export interface SqliteOptions {
 export interface SqliteConnection {
   /** Begins a transaction; one that only reads sees one state and holds nobody up. */
   begin(kind: "reading" | "writing"): Promise<void>;
-  /**
-   * Commits before it returns, so that others may go on; what it returns resolves when the disk has it,
-   * and at once when nothing was written.
-   */
-  commit(): Promise<void>;
+  /** Commits, so that others may go on; whether something was written, which then is not on the disk yet. */
+  commit(): boolean;
   rollback(): void;
+  /** Resolves when the disk has everything that was committed before. */
+  flush(): Promise<void>;
   /** Carries out a statement at once: only inside a transaction, where nobody else holds the lock. */
   perform<Row>(query: CompiledQuery<Row>): QueryResult<Row>;
   /** Carries out a statement; outside a transaction it resolves when the disk has what it wrote. */
@@ -60,13 +59,14 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
   const { onFull = () => undefined } = options;
   const { database, writeAheadLog } = openDatabase(path, options);
   const { prepare, finalize } = createStatements(database);
-  // A look for work mostly writes nothing, and then there is nothing to wait for.
-  let hasWritten = false;
-  const onDisk = async (): Promise<void> => {
-    if (!hasWritten) return;
-    hasWritten = false;
+  // Whether something was committed since the disk was asked last.
+  let isAhead = false;
+  const flush = async (): Promise<void> => {
+    isAhead = false;
     await writeAheadLog?.flush();
   };
+  // A look for work mostly writes nothing, and then there is nothing to wait for.
+  let hasWritten = false;
   const perform = <Row>(query: CompiledQuery<Row>): QueryResult<Row> => {
     const statement = prepare(query.sql);
     if (isWriting(query)) hasWritten = true;
@@ -80,24 +80,35 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
     },
     commit() {
       tellingFull(() => database.run("commit"), onFull);
-      return onDisk();
+      const wrote = hasWritten;
+      hasWritten = false;
+      isAhead ||= wrote;
+      return wrote;
     },
     rollback() {
       hasWritten = false;
       // After a full disk or an I/O error SQLite has rolled back by itself.
       if (database.inTransaction) database.run("rollback");
     },
+    flush,
     perform,
     async execute(query) {
       const result = await whenFree(() => perform(query));
       // Outside a transaction a statement is one by itself.
-      if (isWriting(query) && !database.inTransaction) await onDisk();
+      if (hasWritten && !database.inTransaction) {
+        hasWritten = false;
+        await flush();
+      }
       return result;
     },
     async close() {
-      await writeAheadLog?.close();
-      finalize();
-      database.close();
+      try {
+        if (isAhead) await flush();
+      } finally {
+        await writeAheadLog?.close();
+        finalize();
+        database.close();
+      }
     },
   };
 }

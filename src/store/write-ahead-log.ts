@@ -13,7 +13,7 @@ export interface WriteAheadLog {
    * may say the next time that all is well.
    */
   flush(): Promise<void>;
-  /** Waits for the disk before it gives the descriptor back, which else might be another file's by then. */
+  /** Waits for the last sync before it gives the descriptor back, which else might be another file's by then. */
   close(): Promise<void>;
 }
 

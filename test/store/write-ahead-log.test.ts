@@ -9,7 +9,7 @@ import { openStore } from "../../src/store/open-store.ts";
 import type { SyncFile } from "../../src/store/write-ahead-log.ts";
 import { tempDirectory } from "../support/config-fixture.ts";
 import { until } from "../support/postgres-world.ts";
-import { aDelivery, issueMark } from "../support/store-world.ts";
+import { aDelivery, anOrder, aResult, issueMark, itemRef } from "../support/store-world.ts";
 
 const REPO = "acme/widgets";
 
@@ -88,6 +88,45 @@ test("who waits for the disk holds up nobody else, and those who come meanwhile 
   expect(disk.asked() - before).toBe(0);
   disk.release();
   await Promise.all([first, ...others]);
+  expect(disk.asked() - before).toBe(1);
+});
+
+test("the queue itself does not wait for the disk: the next write that does brings its state there, too", async () => {
+  const disk = heldDisk();
+  await using world = await openWorld(disk.sync);
+  const { work, meta } = world.store;
+  await work.mark([issueMark(1)], true);
+  const before = disk.asked();
+  disk.hold();
+
+  const [row] = await work.unresolved(1);
+  if (row === undefined) throw new Error("nothing is marked");
+  await work.resolve([{ row, items: [itemRef(1)] }]);
+  const look = await work.claimReconcile("one", 1000);
+  if (look === null) throw new Error("nothing is due");
+  expect(await work.settleReconcile(look, aResult({ order: anOrder() }))).toBe(true);
+  const run = await work.claimRun("one", 1000, { runs: 1, runsPerAgent: 1 });
+  expect(run?.order).toEqual(anOrder());
+  expect(disk.asked() - before).toBe(0);
+
+  const written = meta.set("name", "value");
+  await until("the disk is asked", () => disk.waiting() === 1);
+  disk.release();
+  await written;
+  expect(disk.asked() - before).toBe(1);
+});
+
+test("closing brings to the disk what nobody has waited for", async () => {
+  const disk = heldDisk();
+  const world = await openWorld(disk.sync);
+  await world.store.work.mark([issueMark(1)], true);
+  const [row] = await world.store.work.unresolved(1);
+  if (row === undefined) throw new Error("nothing is marked");
+  await world.store.work.resolve([{ row, items: [itemRef(1)] }]);
+  const before = disk.asked();
+
+  await world[Symbol.asyncDispose]();
+
   expect(disk.asked() - before).toBe(1);
 });
 
