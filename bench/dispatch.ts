@@ -76,14 +76,14 @@ async function wholeWay(dir: string): Promise<void> {
 
 /** The same command, started by our engine and by adnanh/webhook; without forge, workspace and jail. */
 async function besideAdnanh(dir: string): Promise<void> {
-  const { ours, theirs, of } = await stubStarts(dir);
-  console.log(`delivery → stub started, engine alone: p50 ${ours.toFixed(1)} ms of ${of}`);
+  const { ours, theirs, deliveries } = await stubStarts(dir);
+  console.log(`delivery → stub started, engine alone: p50 ${ours.toFixed(1)} ms of ${deliveries}`);
   if (theirs === null) {
     console.log("adnanh/webhook is not measured: apt-get install webhook");
     return;
   }
   console.log(
-    `the same by adnanh/webhook: p50 ${theirs.toFixed(1)} ms; ours is ${(ours / theirs).toFixed(2)} of it`,
+    `the same by adnanh/webhook: p50 ${theirs.ms.toFixed(1)} ms; ours is ${theirs.ratio.toFixed(2)} of it`,
   );
 }
 

@@ -13,10 +13,10 @@ const MEMORY = "/dev/shm";
 const PATIENCE_MS = 60_000;
 
 /**
- * A repository of 5,000 files: how long a run waits for its clone the first time (nothing there), for
- * another work item (the cache is there; then a spare work tree, too; then one of a base that has moved
- * since), and when it goes on with its own clone after somebody pushed, the first time and each later one. In memory and on the disk. Prints
- * medians, and the median of the ratios to the cold clone of the same round.
+ * How long a run waits for its clone of a repository of 5,000 files. `cold`: nothing is there. `cached`:
+ * another item, the cache is there. `prepared`: a spare work tree, too. `moved`: the spare is of an older
+ * base. `second`, `later`: the item's own clone after a push, the first time and the next. In memory and
+ * on the disk. Prints medians, and the median of the ratios to `cold` of the same round.
  */
 async function main(): Promise<void> {
   for (const place of [MEMORY, tmpdir()]) {

@@ -20,17 +20,22 @@ interface Starter {
   readonly child: ChildProcess;
 }
 
+/** Medians, in milliseconds. */
+interface StubStarts {
+  readonly ours: number;
+  /** `ratio`: of ours to theirs, of each two turns; null where it is not installed. */
+  readonly theirs: { readonly ms: number; readonly ratio: number } | null;
+  readonly deliveries: number;
+}
+
 /**
- * Median milliseconds from sending the delivery of an assignment to the first thing a command does
- * that it starts, a lone one each: for our engine (no forge, no workspace, see engine.ts) and for
- * adnanh/webhook, in turns. `theirs` is null where it is not installed.
+ * How long it takes from sending a lone delivery (an assignment) to the first thing the command it
+ * starts does: our engine (no forge, no workspace, see engine.ts) and adnanh/webhook take turns.
  */
-export async function stubStarts(
-  dir: string,
-): Promise<{ readonly ours: number; readonly theirs: number | null; readonly of: number }> {
-  const mark = join(dir, "started");
+export async function stubStarts(dir: string): Promise<StubStarts> {
+  const started = join(dir, "started");
   const stub = join(dir, "stub.sh");
-  await writeFile(stub, `#!/bin/sh\ndate +%s%N > ${mark}.new; mv ${mark}.new ${mark}\n`, {
+  await writeFile(stub, `#!/bin/sh\ndate +%s%N > ${started}.new; mv ${started}.new ${started}\n`, {
     mode: 0o755,
   });
   const starters = [await startEngine(dir, stub)];
@@ -40,24 +45,25 @@ export async function stubStarts(
     const issue = await readIssue();
     for (let number = 1; number <= DELIVERIES; number += 1) {
       for (const [at, { url }] of starters.entries()) {
-        await rm(mark, { force: true });
+        await rm(started, { force: true });
         await Bun.sleep(QUIET_MS);
         const request = requestOf(issue, number);
         const sent = performance.timeOrigin + performance.now();
         const answer = await fetch(url, request);
         if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
-        await until(() => existsSync(mark));
-        times[at]?.push(Number(await readFile(mark, "utf8")) / 1e6 - sent);
+        await until(() => existsSync(started));
+        times[at]?.push(Number(await readFile(started, "utf8")) / 1e6 - sent);
       }
     }
   } finally {
     for (const { child } of starters) child.kill("SIGKILL");
   }
   const [ours = [], theirs] = times;
+  const ratios = ours.map((ms, turn) => ms / (theirs?.[turn] ?? Number.NaN));
   return {
     ours: median(ours),
-    theirs: theirs === undefined ? null : median(theirs),
-    of: DELIVERIES,
+    theirs: theirs === undefined ? null : { ms: median(theirs), ratio: median(ratios) },
+    deliveries: DELIVERIES,
   };
 }
 

@@ -9,7 +9,10 @@ export interface Syncs {
   readonly paced: { readonly p50: number; readonly p99: number };
 }
 
-/** Of a new file `path`. A disk that rests between two of them takes twice as long (measured), and so it does in the open loop. */
+/**
+ * Appends to a new file `path`. `paced`, `rate` a second, is what the open loop meets: a disk that rests
+ * between two syncs takes twice as long for each (measured).
+ */
 export async function syncsOf(path: string, rate: number): Promise<Syncs> {
   const file = openSync(path, "w");
   const block = Buffer.alloc(4096);
@@ -21,8 +24,9 @@ export async function syncsOf(path: string, rate: number): Promise<Syncs> {
   };
   const tight = Array.from({ length: SYNCS }, once);
   const paced: number[] = [];
+  const start = performance.now();
   while (paced.length < SYNCS) {
-    await Bun.sleep(1000 / rate);
+    await Bun.sleep(Math.max(0, start + (paced.length * 1000) / rate - performance.now()));
     paced.push(once());
   }
   closeSync(file);

@@ -21,18 +21,18 @@ import type { Execute, Transact, TransactCompiled } from "./transact.ts";
 /**
  * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). Kysely itself
  * queues for the connection, because the adapter says there is only one: transactions run one after
- * the other. Whatever a write resolves with survives a power cut; the disk is waited for beside the
- * event loop.
+ * the other. What a write resolves with survives a power cut, except with `transactQueue`; the disk is
+ * waited for beside the event loop.
  */
 export function bunSqliteDialect(path: string, options: SqliteOptions = {}): BunSqliteDialect {
   const driver = createDriver(path, options);
   return {
     transact: (db) => async (body) => {
-      const { result, wrote } = await committed(driver, db, body);
+      const { result, wrote } = await kyselyTransaction(driver, db, body);
       if (wrote) await driver.flush();
       return result;
     },
-    transactQueue: (db) => async (body) => (await committed(driver, db, body)).result,
+    transactQueue: (db) => async (body) => (await kyselyTransaction(driver, db, body)).result,
     transactCompiled: (db) => async (body) => {
       const { result, wrote } = await db
         .connection()
@@ -49,8 +49,8 @@ export function bunSqliteDialect(path: string, options: SqliteOptions = {}): Bun
 
 /**
  * Kysely's dialect, and writing transactions for a database that was made with it. They give the
- * connection on as soon as they have committed: whoever comes next need not wait for the disk, only
- * the caller does.
+ * connection on once they have committed: only their caller waits for the disk. A writing statement by
+ * itself keeps the connection until the disk has it.
  */
 export interface BunSqliteDialect extends Dialect {
   readonly transact: <Tables>(db: Kysely<Tables>) => Transact<Tables>;
@@ -69,21 +69,20 @@ interface Committed<T> {
 interface SqliteDriver extends Driver {
   /** Carries out a transaction of the holder of the connection. */
   transact<T>(body: (execute: Execute) => Promise<T>): Promise<Committed<T>>;
-  /** The same for one that Kysely carries out for the holder. */
-  committed<T>(transaction: () => Promise<T>): Promise<Committed<T>>;
+  /** The same for one of Kysely's: its commit does not wait for the disk. */
+  withoutWaiting<T>(transaction: () => Promise<T>): Promise<Committed<T>>;
   /** Resolves when everything that was committed before is on the disk. */
   flush(): Promise<void>;
 }
 
-/** Carries out a transaction of Kysely's and gives the connection on. */
-async function committed<Tables, T>(
+async function kyselyTransaction<Tables, T>(
   driver: SqliteDriver,
   db: Kysely<Tables>,
   body: (tx: Transaction<Tables>) => Promise<T>,
 ): Promise<Committed<T>> {
   return await db
     .connection()
-    .execute(async (one) => await driver.committed(() => one.transaction().execute(body)));
+    .execute(async (one) => await driver.withoutWaiting(() => one.transaction().execute(body)));
 }
 
 /** SQLite rolls back CREATE TABLE like any other write; Kysely's own adapter does not use that. */
@@ -95,8 +94,8 @@ class TransactionalDdlAdapter extends SqliteAdapter {
 
 function createDriver(path: string, options: SqliteOptions): SqliteDriver {
   let open: SqliteConnection | null = null;
-  // Where the commit of `committed` leaves its answer; any other waits for the disk by itself.
-  let committing: { wrote: boolean } | null = null;
+  // Set while `withoutWaiting` runs: where its commit notes whether it wrote. Any other commit waits for the disk.
+  let notWaiting: { wrote: boolean } | null = null;
   let inUse: PromiseWithResolvers<void> | null = null;
   const opened = () => {
     if (open === null) throw new Error("the SQLite driver is used before init or after destroy");
@@ -115,16 +114,16 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
         throw error;
       }
     },
-    async committed(transaction) {
-      const answer = { wrote: false };
-      committing = answer;
+    async withoutWaiting(transaction) {
+      const note = { wrote: false };
+      notWaiting = note;
       try {
-        return { result: await transaction(), wrote: answer.wrote };
+        return { result: await transaction(), wrote: note.wrote };
       } finally {
-        committing = null;
+        notWaiting = null;
       }
     },
-    // A database that is closed has seen to its last commits itself.
+    // Closing has flushed everything.
     flush: async () => await open?.flush(),
     async init() {
       open = openSqliteConnection(path, options);
@@ -144,7 +143,7 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
     async commitTransaction() {
       const { commit, flush } = opened();
       const wrote = commit();
-      if (committing !== null) committing.wrote = wrote;
+      if (notWaiting !== null) notWaiting.wrote = wrote;
       else if (wrote) await flush();
     },
     async rollbackTransaction() {
@@ -153,8 +152,7 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
     async destroy() {
       // Whoever has the connection, or waits for it in Kysely's queue, goes first: nobody new gets in.
       for (await nextTurn(); inUse !== null; await nextTurn()) await inUse.promise;
-      const { close } = opened();
-      await close();
+      await opened().close();
       open = null;
     },
   };

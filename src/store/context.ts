@@ -12,16 +12,17 @@ export interface StoreContext {
   /** A writing transaction; its body may run several times. */
   readonly transact: Transact<Tables>;
   /**
-   * A writing transaction of the queue's own state (who looks at what, what was decided), which the forge
-   * can tell anew. On SQLite it does not wait for the disk: the record of whatever is done by it does,
-   * and with it the disk has this, too. On PostgreSQL, where others act on it, the same as `transact`.
-   */
-  readonly transactQueue: Transact<Tables>;
-  /**
-   * The same for statements that are compiled already, on SQLite past Kysely's executor, which costs
+   * As `transact`, for statements that are compiled already, on SQLite past Kysely's executor, which costs
    * as much as they do (measured: a delivery by itself 105 us of processor time against 190).
    */
   readonly transactCompiled: TransactCompiled;
+  /**
+   * A writing transaction of what the queue alone knows (who looks at what, what was decided); lost, it
+   * is found anew from marks and forge. On SQLite its caller does not wait for the disk: whatever is
+   * done because of it is recorded first, and that sync covers it, too. On PostgreSQL, where other
+   * processes act on it, it is `transact`.
+   */
+  readonly transactQueue: Transact<Tables>;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly warn: Warn;

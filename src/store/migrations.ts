@@ -332,7 +332,7 @@ const CONVERSATIONS: readonly Statement[] = [
   { postgres: POSTGRES_CONVERSATIONS },
 ];
 
-/** By which a delivery finds the twin that came shortly before it. */
+/** By which a delivery finds the one that it is a twin of; only on PostgreSQL, see BODIES_IN_MEMORY. */
 const DELIVERY_BODY: readonly string[] = [
   `create index delivery_body on delivery (body_sha256, received_at)`,
 ];
@@ -390,5 +390,5 @@ const GATE_PROBE: readonly Statement[] = [
   `alter table gate add column probe_until integer`,
 ];
 
-/** SQLite's one process keeps the newest bodies in memory, see createOriginals. */
+/** Only PostgreSQL still looks for bodies in the table: SQLite's one process keeps the newest in memory, see createOriginals. */
 const BODIES_IN_MEMORY: readonly Statement[] = [{ sqlite: `drop index delivery_body` }];

@@ -61,7 +61,7 @@ export function createReconcileClaims(
   };
 }
 
-/** Mostly nothing is due, and to see that takes no transaction: what is marked a moment later wakes the loop. */
+/** Mostly nothing is due, and a read tells that without a transaction. What is marked after it wakes the loop again. */
 async function mayBeDue(db: Executor, now: number): Promise<boolean> {
   const free = db.selectFrom("item").select("id").where(isFree).limit(1);
   const { any } = await db

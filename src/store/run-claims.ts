@@ -78,7 +78,7 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
   }
 }
 
-/** Mostly nothing waits, and to see that takes no transaction: what is given a moment later wakes the loop. */
+/** Mostly nothing waits, and a read tells that without a transaction. What is ordered after it wakes the loop again. */
 async function hasOrder(db: Executor): Promise<boolean> {
   const any = await db
     .selectFrom("item")

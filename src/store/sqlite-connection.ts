@@ -19,8 +19,8 @@ const AGAIN_MS = 25;
 const PAGE_BYTES = 2048;
 
 /**
- * A commit that finds more pages than this in the log (8 MB) writes them into the database, on the event
- * loop; where it is ever quiet that has been done (Store.checkpoint). What a start finds it reads once.
+ * When a commit leaves this many pages in the log (8 MB), SQLite writes them into the database, on the
+ * event loop. In quiet moments Store.checkpoint does it first. A start reads what is left once.
  */
 const LOG_PAGES_MAX = 4096;
 
@@ -59,13 +59,13 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
   const { onFull = () => undefined } = options;
   const { database, writeAheadLog } = openDatabase(path, options);
   const { prepare, finalize } = createStatements(database);
-  // Whether something was committed since the disk was asked last.
-  let isAhead = false;
+  // Whether something was committed since the last flush began.
+  let isUnsynced = false;
   const flush = async (): Promise<void> => {
-    isAhead = false;
+    isUnsynced = false;
     await writeAheadLog?.flush();
   };
-  // A look for work mostly writes nothing, and then there is nothing to wait for.
+  // Whether the transaction, or the statement by itself, has written: one that only read has nothing to wait for.
   let hasWritten = false;
   const perform = <Row>(query: CompiledQuery<Row>): QueryResult<Row> => {
     const statement = prepare(query.sql);
@@ -82,7 +82,7 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
       tellingFull(() => database.run("commit"), onFull);
       const wrote = hasWritten;
       hasWritten = false;
-      isAhead ||= wrote;
+      isUnsynced ||= wrote;
       return wrote;
     },
     rollback() {
@@ -103,7 +103,7 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
     },
     async close() {
       try {
-        if (isAhead) await flush();
+        if (isUnsynced) await flush();
       } finally {
         await writeAheadLog?.close();
         finalize();
@@ -122,6 +122,7 @@ function openDatabase(
   try {
     // First of all: changing the journal mode needs a lock and fails at once without a timeout.
     database.run(`pragma busy_timeout = ${BUSY_TIMEOUT_MS}`);
+    // Before the journal mode: in WAL a page cannot change its size.
     database.run(`pragma page_size = ${PAGE_BYTES}`);
     const mode = database.query("pragma journal_mode = wal").values()[0]?.[0];
     database.run(`pragma synchronous = ${mode === "wal" ? "normal" : "full"}`);

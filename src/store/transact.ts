@@ -28,7 +28,7 @@ const TRIES_MAX = 5;
 /** The server itself needs a second to see a deadlock; all pauses together are shorter than that. */
 const PAUSE: Backoff = { firstMs: 10, mostMs: 160 };
 
-/** Transactions of an engine that has one writer at a time and so no conflicts. */
+/** Transactions that are tried once: where nobody else writes the same rows. */
 export function transactOnce<Tables>(db: Kysely<Tables>): Transact<Tables> {
   return (body) => db.transaction().execute(body);
 }

@@ -9,11 +9,11 @@ export type SyncFile = (fd: number) => Promise<void>;
 export interface WriteAheadLog {
   /**
    * Resolves when everything committed before is on the disk; calls that come during one sync share
-   * the next. Throws StoreFailure `unsynced`, and for ever after: a kernel that could not write a page
-   * may say the next time that all is well.
+   * the next. Throws StoreFailure `unsynced`, then and at every later call: a kernel that could not write
+   * a page may say the next time that all is well.
    */
   flush(): Promise<void>;
-  /** Waits for the last sync before it gives the descriptor back, which else might be another file's by then. */
+  /** Waits for the last sync, then closes the descriptor: closed earlier, its number might by then be another file's. */
   close(): Promise<void>;
 }
 
@@ -21,7 +21,7 @@ export interface WriteAheadLog {
  * Takes over the one thing that `synchronous = full` does and `normal` does not: a sync of the log
  * after each commit (sqlite.org/pragma.html#pragma_synchronous). SQLite does it on the thread that
  * commits, which is the event loop, and with `fsync` in Bun's build, which writes the file's times,
- * too; measured it cost a third of the rate of deliveries. The log's header, checkpoints and the
+ * too; measured: it cost a third of the rate of deliveries. The log's header, checkpoints and the
  * order between log and database stay SQLite's own in `normal`.
  *
  * `path` is the database's; `onUnsynced` is called once, at the first failure. The descriptor is of
@@ -35,7 +35,8 @@ export function openWriteAheadLog(
   const name = `${path}-wal`;
   let fd: number | null = null;
   let failure: StoreFailure | null = null;
-  let current: Promise<void> | null = null;
+  // The last sync that has begun; it never rejects.
+  let current: Promise<void> = Promise.resolve();
   let next: Promise<void> | null = null;
 
   const syncOnce = async (): Promise<void> => {
@@ -44,32 +45,26 @@ export function openWriteAheadLog(
       fd ??= openSync(name, "r");
       await sync(fd);
     } catch (error) {
-      failure ??= unsynced(name, error);
+      failure = unsynced(name, error);
       options.onUnsynced?.();
       throw failure;
     }
   };
   const begin = (): Promise<void> => {
-    const mine = syncOnce().finally(() => {
-      if (current === mine) current = null;
-    });
-    current = mine;
+    next = null;
+    const mine = syncOnce();
+    current = mine.catch(() => undefined);
     return mine;
   };
-  /** A sync that has begun may have passed by what was committed since. */
-  const beginAfter = async (earlier: Promise<void>): Promise<void> => {
-    await Promise.allSettled([earlier]);
-    next = null;
-    await begin();
-  };
   return {
-    flush: () => {
-      if (current === null) return begin();
-      next ??= beginAfter(current);
+    flush() {
+      // One that has begun may have passed by what was committed since: only the next one is shared.
+      next ??= current.then(begin);
       return next;
     },
     async close() {
-      while (current !== null || next !== null) await Promise.allSettled([current, next]);
+      while (next !== null) await Promise.allSettled([next]);
+      await current;
       if (fd !== null) closeSync(fd);
       fd = null;
     },

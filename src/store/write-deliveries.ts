@@ -3,7 +3,7 @@ import type { Mark } from "../ports/store/marks.ts";
 import { byCount } from "./by-count.ts";
 import type { StoreContext } from "./context.ts";
 import { createAddMarks } from "./marks.ts";
-import { findTwins, type Originals } from "./originals.ts";
+import { findTwins, hasBodyTwice, type Originals } from "./originals.ts";
 import type { DeliveryTable } from "./tables.ts";
 import type { Execute } from "./transact.ts";
 
@@ -20,7 +20,7 @@ export type Recorded = "accepted" | "duplicate";
 export interface Written {
   /** An answer for each entry, in their order. */
   readonly answers: readonly Recorded[];
-  /** Those that are first of their body, to be remembered when the batch is committed. */
+  /** Those that count and are no twins: to be remembered once the batch is committed. */
   readonly originals: readonly DeliveryRecord[];
 }
 
@@ -42,27 +42,36 @@ export function createWriteDeliveries(
   const addMarks = createAddMarks(context);
   return async (execute, batch, at) => {
     const chosen = firstOfEach(batch);
-    const counting = [...chosen.values()]
+    const entries = [...chosen.values()];
+    const accepted = entries
       .map(({ delivery }) => delivery)
       .filter(({ status }) => status === "accepted");
-    const twins = findTwins(counting, await originals.read(execute, counting));
-    const put = async (entries: readonly Entry[]): Promise<readonly string[]> => {
-      const rows = entries.map(({ delivery }) => toRow(delivery, twins.get(delivery.id)));
-      return (await insert(execute, rows)).map(({ id }) => id);
+    // What was accepted before is no original of its neighbours; it matters only where a body comes twice.
+    const redelivered = new Set<string>();
+    if (hasBodyTwice(accepted)) {
+      for (const { id, status } of await statusOf(execute, idsOf(accepted))) {
+        if (status === "accepted") redelivered.add(id);
+      }
+    }
+    const originalsOrTwins = accepted.filter(({ id }) => !redelivered.has(id));
+    const twins = findTwins(originalsOrTwins, await originals.read(execute, originalsOrTwins));
+    const insertAll = async (some: readonly Entry[]): Promise<readonly string[]> => {
+      const rows = some.map(({ delivery }) => toRow(delivery, twins.get(delivery.id)));
+      return idsOf(await insert(execute, rows));
     };
 
-    // Ids are seldom known: it is the insert that tells, and only those it left out are looked at.
-    const fresh = new Set(await put([...chosen.values()]));
+    // Ids are seldom known: insert first, and look only at those the insert left out.
+    const fresh = new Set(await insertAll(entries));
     const leftOut = [...chosen.keys()].filter((id) => !fresh.has(id));
     const stored = await statusOf(execute, leftOut);
     const known = new Map(stored.map(({ id, status }) => [id, status]));
-    // What was passed over is not done with: it is judged anew, and its row goes to the newest ones.
-    const again = counting.filter(({ id }) => known.get(id) === "ignored").map(({ id }) => id);
-    await remove(execute, again);
-    const judgedAnew = [...chosen.values()].filter(({ delivery }) => again.includes(delivery.id));
-    for (const id of await put(judgedAnew)) fresh.add(id);
+    // A delivery that was ignored and counts now is judged anew: its row is replaced and becomes the newest.
+    const anew = new Set(idsOf(accepted.filter(({ id }) => known.get(id) === "ignored")));
+    await remove(execute, [...anew]);
+    const entriesAnew = entries.filter(({ delivery }) => anew.has(delivery.id));
+    for (const id of await insertAll(entriesAnew)) fresh.add(id);
 
-    const written = [...chosen.values()].filter(({ delivery }) => fresh.has(delivery.id));
+    const written = entries.filter(({ delivery }) => fresh.has(delivery.id));
     const marks = written.flatMap((entry) => entry.marks);
     await addMarks(execute, marks, { urgent: true, at });
     return {
@@ -76,9 +85,13 @@ export function createWriteDeliveries(
           ? "accepted"
           : "duplicate";
       }),
-      originals: counting.filter(({ id }) => fresh.has(id) && !twins.has(id)),
+      originals: accepted.filter(({ id }) => fresh.has(id) && !twins.has(id)),
     };
   };
+}
+
+function idsOf(rows: readonly { readonly id: string }[]): readonly string[] {
+  return rows.map(({ id }) => id);
 }
 
 function createStatusOf({ db }: StoreContext) {

@@ -201,6 +201,20 @@ test("a twin is known as one after a restart, and after the one it is of was red
   expect(rows.map(({ reason }) => reason)).toEqual(["same body as d1", "same body as d1", null]);
 });
 
+test("a redelivery of long ago is no original of what comes with it", async () => {
+  await using world = await openStoreWorld("memory");
+  const { deliveries } = world.store;
+  const body = { bodySha256: "0".repeat(64) };
+  const later = { ...body, receivedAt: NOON + 6 * MINUTE_MS };
+  await deliveries.record(aDelivery("d1", body), []);
+
+  const answers = ["d1", "d2", "d3"].map((id) => deliveries.record(aDelivery(id, later), []));
+
+  expect(await Promise.all(answers)).toEqual(["duplicate", "accepted", "duplicate"]);
+  const { rows } = await deliveries.list(10, null);
+  expect(rows.map(({ reason }) => reason)).toEqual(["same body as d2", null, null]);
+});
+
 test("a body is no twin of one that could not be written", async () => {
   await using world = await openStoreWorld("memory");
   const body = { bodySha256: "0".repeat(64) };

@@ -91,6 +91,30 @@ test("who waits for the disk holds up nobody else, and those who come meanwhile 
   expect(disk.asked() - before).toBe(1);
 });
 
+test("the disk is never asked twice at once, and after each write once more at most", async () => {
+  let running = 0;
+  let most = 0;
+  let asked = 0;
+  await using world = await openWorld(async (fd) => {
+    asked += 1;
+    running += 1;
+    most = Math.max(most, running);
+    await promisify(fdatasync)(fd);
+    running -= 1;
+  });
+  asked = 0;
+  const writers = Array.from({ length: 8 }, async (_, writer) => {
+    for (let turn = 0; turn < 10; turn += 1) {
+      await world.store.work.mark([issueMark(100 * writer + turn + 1)], true);
+    }
+  });
+
+  await Promise.all(writers);
+
+  expect(most).toBe(1);
+  expect(asked).toBeLessThan(80);
+});
+
 test("the queue itself does not wait for the disk: the next write that does brings its state there, too", async () => {
   const disk = heldDisk();
   await using world = await openWorld(disk.sync);
