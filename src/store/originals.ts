@@ -13,7 +13,7 @@ const TWINS_MS = 5 * 60_000;
 const KEPT_MAX = 65_536;
 
 /** A delivery that counts and is no twin. */
-export type Original = Pick<DeliveryRecord, "id" | "event" | "receivedAt" | "bodySha256">;
+type Original = Pick<DeliveryRecord, "id" | "event" | "receivedAt" | "bodySha256">;
 
 /** The newest original of each event and body. In memory it is the living map: `remember` changes it. */
 export type NewestOriginals = Pick<ReadonlyMap<string, Original>, "get">;

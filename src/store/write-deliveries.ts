@@ -17,7 +17,7 @@ export interface Entry {
 export type Recorded = "accepted" | "duplicate";
 
 /** What a written batch comes to. */
-export interface Written {
+interface Written {
   /** An answer for each entry, in their order. */
   readonly answers: readonly Recorded[];
   /** Those that count and are no twins: to be remembered once the batch is committed. */
