@@ -391,4 +391,4 @@ const GATE_PROBE: readonly Statement[] = [
 ];
 
 /** Only PostgreSQL still looks for bodies in the table: SQLite's one process keeps the newest in memory, see createOriginals. */
-const BODIES_IN_MEMORY: readonly Statement[] = [{ sqlite: `drop index delivery_body` }];
+const BODIES_IN_MEMORY: readonly Statement[] = [{ sqlite: `drop index if exists delivery_body` }];

@@ -69,8 +69,9 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
   let hasWritten = false;
   const perform = <Row>(query: CompiledQuery<Row>): QueryResult<Row> => {
     const statement = prepare(query.sql);
+    const result = tellingFull(() => carryOut<Row>(statement, query.parameters), onFull);
     if (isWriting(query)) hasWritten = true;
-    return tellingFull(() => carryOut(statement, query.parameters), onFull);
+    return result;
   };
   return {
     async begin(kind) {
