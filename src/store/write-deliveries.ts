@@ -129,6 +129,8 @@ function firstOfEach(batch: readonly Entry[]): ReadonlyMap<string, Entry> {
     const { id, status } = entry.delivery;
     const earlier = chosen.get(id)?.delivery.status;
     if (earlier === undefined || (earlier === "ignored" && status === "accepted")) {
+      // Anew, so that it stands where it came: of two with one body the earlier is the original.
+      chosen.delete(id);
       chosen.set(id, entry);
     }
   }

@@ -154,6 +154,26 @@ test("closing brings to the disk what nobody has waited for", async () => {
   expect(disk.asked() - before).toBe(1);
 });
 
+test("closing says when the disk does not confirm what nobody has waited for", async () => {
+  const disk = heldDisk();
+  let told = 0;
+  await using directory = await tempDirectory();
+  const path = join(directory.path, "claude-hooks.db");
+  const onUnsynced = () => {
+    told += 1;
+  };
+  const store = await openStore({ path, now: () => 0, sync: disk.sync, onUnsynced });
+  await store.work.mark([issueMark(1)], true);
+  const [row] = await store.work.unresolved(1);
+  if (row === undefined) throw new Error("nothing is marked");
+  disk.fail(new Error("EIO: i/o error, fdatasync"));
+  await store.work.resolve([{ row, items: [itemRef(1)] }]);
+
+  await expect(store.close()).rejects.toMatchObject({ kind: "unsynced" });
+
+  expect(told).toBe(1);
+});
+
 test("a disk that has failed once is never believed again", async () => {
   const disk = heldDisk();
   let told = 0;
