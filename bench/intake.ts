@@ -35,8 +35,9 @@ interface Receiver {
  * what else would be taken for the job, one after the other in every round: how many are answered
  * per second over 32 connections, and how long an answer takes at 200 a second. Each is warmed up
  * first. After each round the disk is timed alone: appends with fdatasync, one directly after the other
- * and at the pace of the open loop. Then, once, the whole service at 200 a second while eight agents work. Receiver and load have a core each where there
- * are two. Prints medians and the ratios of each round, never a verdict.
+ * and at the pace of the open loop. Then, once, the whole service at 200 a second while eight agents
+ * work. Receiver and load have a core each where there are two. Prints medians and the ratios of each
+ * round, never a verdict.
  */
 async function main(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), "claude-hooks-bench-"));

@@ -201,6 +201,19 @@ test("a twin is known as one after a restart, and after the one it is of was red
   expect(rows.map(({ reason }) => reason)).toEqual(["same body as d1", "same body as d1", null]);
 });
 
+test("the first of many hundreds has its twin after a restart", async () => {
+  await using world = await openStoreWorld();
+  const record = world.store.deliveries.record;
+  await record(aDelivery("first", { bodySha256: "0".repeat(64) }), []);
+  const others = Array.from({ length: 1200 }, (_, at) => record(aDelivery(`other-${at}`), []));
+  await Promise.all(others);
+
+  const { deliveries } = await world.reopen();
+
+  const twin = aDelivery("twin", { bodySha256: "0".repeat(64) });
+  expect(await deliveries.record(twin, [])).toBe("duplicate");
+});
+
 test("a redelivery of long ago is no original of what comes with it", async () => {
   await using world = await openStoreWorld("memory");
   const { deliveries } = world.store;

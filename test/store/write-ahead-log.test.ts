@@ -156,13 +156,8 @@ test("closing brings to the disk what nobody has waited for", async () => {
 
 test("closing says when the disk does not confirm what nobody has waited for", async () => {
   const disk = heldDisk();
-  let told = 0;
   await using directory = await tempDirectory();
-  const path = join(directory.path, "claude-hooks.db");
-  const onUnsynced = () => {
-    told += 1;
-  };
-  const store = await openStore({ path, now: () => 0, sync: disk.sync, onUnsynced });
+  const { store, told } = await openIn(directory.path, disk.sync);
   await store.work.mark([issueMark(1)], true);
   const [row] = await store.work.unresolved(1);
   if (row === undefined) throw new Error("nothing is marked");
@@ -171,7 +166,7 @@ test("closing says when the disk does not confirm what nobody has waited for", a
 
   await expect(store.close()).rejects.toMatchObject({ kind: "unsynced" });
 
-  expect(told).toBe(1);
+  expect(told()).toBe(1);
 });
 
 test("a disk that has failed once is never believed again", async () => {
@@ -193,13 +188,8 @@ test("a disk that has failed once is never believed again", async () => {
 
 test("closing waits for the disk, and for the writes that wait for it", async () => {
   const disk = heldDisk();
-  let told = 0;
   await using directory = await tempDirectory();
-  const path = join(directory.path, "claude-hooks.db");
-  const onUnsynced = () => {
-    told += 1;
-  };
-  const store = await openStore({ path, now: () => 0, sync: disk.sync, onUnsynced });
+  const { path, store, told } = await openIn(directory.path, disk.sync);
   disk.hold();
   const writes = ["one", "two", "three"].map(async (name) => await store.meta.set(name, name));
   await until("the disk is asked", () => disk.waiting() === 1);
@@ -211,7 +201,7 @@ test("closing waits for the disk, and for the writes that wait for it", async ()
   expect(isClosed).toBe(false);
   disk.release();
   await Promise.all([...writes, closing]);
-  expect(told).toBe(0);
+  expect(told()).toBe(0);
   using after = new Database(path, { readonly: true });
   expect(after.query("select key from meta where key = value order by key").values()).toEqual([
     ["one"],
@@ -272,6 +262,17 @@ function heldDisk() {
       failure = error;
     },
   };
+}
+
+/** A store that the test itself closes; `told`: how often it said that something is not on the disk. */
+async function openIn(directory: string, sync: SyncFile) {
+  const path = join(directory, "claude-hooks.db");
+  let times = 0;
+  const onUnsynced = (): void => {
+    times += 1;
+  };
+  const store = await openStore({ path, now: () => 0, sync, onUnsynced });
+  return { path, store, told: () => times };
 }
 
 async function openWorld(sync: SyncFile, onUnsynced: () => void = () => undefined) {
