@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import {
   type CompiledQuery,
   type DatabaseConnection,
@@ -9,55 +8,71 @@ import {
   SqliteAdapter,
   SqliteIntrospector,
   SqliteQueryCompiler,
-  type Transaction,
 } from "kysely";
 import {
   openSqliteConnection,
   type SqliteConnection,
   type SqliteOptions,
 } from "./sqlite-connection.ts";
-import type { Execute, Transact, TransactCompiled } from "./transact.ts";
+import type { Execute, Ways } from "./transact.ts";
+import { createTurns } from "./turns.ts";
 
 /**
- * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). Kysely itself
- * queues for the connection, because the adapter says there is only one: transactions run one after
- * the other. What a write resolves with survives a power cut, except with `transactQueue`; the disk is
- * waited for beside the event loop.
+ * Kysely over one connection of `bun:sqlite` to the file `path` (`:memory:` for none). The driver
+ * queues for the connection: transactions run one after the other. What a write resolves with survives
+ * a power cut, except with `transactQueue`; the disk is waited for beside the event loop.
  */
 export function bunSqliteDialect(path: string, options: SqliteOptions = {}): BunSqliteDialect {
   const driver = createDriver(path, options);
   return {
-    transact: (db) => async (body) => {
-      const { result, wrote } = await kyselyTransaction(driver, db, body);
-      if (wrote) await driver.flush();
-      return result;
-    },
-    transactQueue: (db) => async (body) => (await kyselyTransaction(driver, db, body)).result,
-    transactCompiled: (db) => async (body) => {
-      const { result, wrote } = await db
-        .connection()
-        .execute(async () => await driver.transact(body));
-      if (wrote) await driver.flush();
-      return result;
-    },
+    ways: (db) => waysOf(driver, db),
     createDriver: () => driver,
     createQueryCompiler: () => new SqliteQueryCompiler(),
-    createAdapter: () => new TransactionalDdlAdapter(),
+    createAdapter: () => new OneConnectionAdapter(),
     createIntrospector: (db) => new SqliteIntrospector(db),
   };
 }
 
-/**
- * Kysely's dialect, and writing transactions for a database that was made with it. They give the
- * connection on once they have committed: only their caller waits for the disk. A writing statement by
- * itself keeps the connection until the disk has it.
- */
+/** Kysely's dialect, and the ways to a database that was made with it. */
 export interface BunSqliteDialect extends Dialect {
-  readonly transact: <Tables>(db: Kysely<Tables>) => Transact<Tables>;
-  /** Does not wait for the disk: see StoreContext. */
-  readonly transactQueue: <Tables>(db: Kysely<Tables>) => Transact<Tables>;
-  /** As `transact`, past Kysely's executor. */
-  readonly transactCompiled: <Tables>(db: Kysely<Tables>) => TransactCompiled;
+  readonly ways: <Tables>(db: Kysely<Tables>) => Ways<Tables>;
+}
+
+/**
+ * Every write gives the connection on once it is committed: only its caller waits for the disk. All but
+ * `transact` go past Kysely's executor, which costs more than a small statement.
+ */
+function waysOf<Tables>(driver: SqliteDriver, db: Kysely<Tables>): Ways<Tables> {
+  return {
+    async transact(body) {
+      const { result, wrote } = await db
+        .connection()
+        .execute(async (one) => await driver.withoutWaiting(() => one.transaction().execute(body)));
+      if (wrote) await driver.flush();
+      return result;
+    },
+    async transactCompiled(body, onCommit) {
+      const { result, wrote } = await driver.transact("writing", body);
+      const flushed = wrote ? driver.flush() : null;
+      onCommit?.(result);
+      await flushed;
+      return result;
+    },
+    async transactQueue(body) {
+      return (await driver.transact("writing", body)).result;
+    },
+    async transactReading(body) {
+      return (await driver.transact("reading", body)).result;
+    },
+    async read(query) {
+      return driver.performNow(query) ?? (await driver.perform(query)).result;
+    },
+    async write(query) {
+      const { result, wrote } = await driver.perform(query);
+      if (wrote) await driver.flush();
+      return result;
+    },
+  };
 }
 
 /** What a committed transaction resolved with, and whether it wrote something that is not on the disk yet. */
@@ -67,27 +82,29 @@ interface Committed<T> {
 }
 
 interface SqliteDriver extends Driver {
-  /** Carries out a transaction of the holder of the connection. */
-  transact<T>(body: (execute: Execute) => Promise<T>): Promise<Committed<T>>;
-  /** The same for one of Kysely's: its commit does not wait for the disk. */
+  /** Carries out a transaction when the connection is free. */
+  transact<T>(
+    kind: "reading" | "writing",
+    body: (execute: Execute) => Promise<T>,
+  ): Promise<Committed<T>>;
+  /** Carries out a statement by itself when the connection is free. */
+  perform<Row>(query: CompiledQuery<Row>): Promise<Committed<readonly Row[]>>;
+  /** Carries out a reading statement at once; null when somebody has the connection, or another process a lock. */
+  performNow<Row>(query: CompiledQuery<Row>): readonly Row[] | null;
+  /** Carries out a transaction of Kysely's: its commit does not wait for the disk. Of the holder of the connection. */
   withoutWaiting<T>(transaction: () => Promise<T>): Promise<Committed<T>>;
   /** Resolves when everything that was committed before is on the disk. */
   flush(): Promise<void>;
 }
 
-async function kyselyTransaction<Tables, T>(
-  driver: SqliteDriver,
-  db: Kysely<Tables>,
-  body: (tx: Transaction<Tables>) => Promise<T>,
-): Promise<Committed<T>> {
-  return await db
-    .connection()
-    .execute(async (one) => await driver.withoutWaiting(() => one.transaction().execute(body)));
-}
-
-/** SQLite rolls back CREATE TABLE like any other write; Kysely's own adapter does not use that. */
-class TransactionalDdlAdapter extends SqliteAdapter {
+class OneConnectionAdapter extends SqliteAdapter {
+  /** SQLite rolls back CREATE TABLE like any other write. */
   override get supportsTransactionalDdl(): boolean {
+    return true;
+  }
+
+  /** There is one; who waits for it waits in the driver, Kysely or not. */
+  override get supportsMultipleConnections(): boolean {
     return true;
   }
 }
@@ -96,24 +113,27 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
   let open: SqliteConnection | null = null;
   // Set while `withoutWaiting` runs: where its commit notes whether it wrote. Any other commit waits for the disk.
   let notWaiting: { wrote: boolean } | null = null;
-  let inUse: PromiseWithResolvers<void> | null = null;
+  const turns = createTurns();
   const opened = () => {
     if (open === null) throw new Error("the SQLite driver is used before init or after destroy");
     return open;
   };
   const connection = connectionOver(opened);
   return {
-    async transact(body) {
-      const { begin, perform, commit, rollback } = opened();
-      await begin("writing");
-      try {
-        const result = await body(async <Row>(query: CompiledQuery<Row>) => perform(query).rows);
-        return { result, wrote: commit() };
-      } catch (error) {
-        rollback();
-        throw error;
-      }
-    },
+    transact: (kind, body) =>
+      turns.take(async () => {
+        const { begin, perform, commit, rollback } = opened();
+        await begin(kind);
+        try {
+          const result = await body(async <Row>(query: CompiledQuery<Row>) => perform(query).rows);
+          return { result, wrote: commit() };
+        } catch (error) {
+          rollback();
+          throw error;
+        }
+      }),
+    perform: (query) => turns.take(async () => await opened().performAlone(query)),
+    performNow: (query) => (turns.areFree() ? opened().performNow(query) : null),
     async withoutWaiting(transaction) {
       const note = { wrote: false };
       notWaiting = note;
@@ -130,12 +150,11 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
     },
     async acquireConnection() {
       opened();
-      inUse = Promise.withResolvers();
+      await turns.begin();
       return connection;
     },
     async releaseConnection() {
-      inUse?.resolve();
-      inUse = null;
+      turns.end();
     },
     async beginTransaction(_connection, { accessMode }) {
       await opened().begin(accessMode === "read only" ? "reading" : "writing");
@@ -150,10 +169,11 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
       opened().rollback();
     },
     async destroy() {
-      // Whoever has the connection, or waits for it in Kysely's queue, goes first: nobody new gets in.
-      for (await nextTurn(); inUse !== null; await nextTurn()) await inUse.promise;
-      await opened().close();
-      open = null;
+      // Whoever has the connection, or waits for it, goes first: nobody new gets in.
+      await turns.take(async () => {
+        await opened().close();
+        open = null;
+      });
     },
   };
 }

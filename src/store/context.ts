@@ -1,28 +1,14 @@
 import type { Kysely, Transaction } from "kysely";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { Tables } from "./tables.ts";
-import type { Transact, TransactCompiled } from "./transact.ts";
+import type { Ways } from "./transact.ts";
 
 /** Reports what the store survived, with fixed keys; the message is static. */
 export type Warn = (message: string, fields: Readonly<Record<string, unknown>>) => void;
 
 /** What every part of the store works with. */
-export interface StoreContext {
+export interface StoreContext extends Ways<Tables> {
   readonly db: Kysely<Tables>;
-  /** A writing transaction; its body may run several times. */
-  readonly transact: Transact<Tables>;
-  /**
-   * As `transact`, for statements that are compiled already, on SQLite past Kysely's executor, which costs
-   * as much as they do (measured: a delivery by itself 105 us of processor time against 190).
-   */
-  readonly transactCompiled: TransactCompiled;
-  /**
-   * A writing transaction of what the queue alone knows (who looks at what, what was decided); lost, it
-   * is found anew from marks and forge. On SQLite its caller does not wait for the disk: whatever is
-   * done because of it is recorded first, and that sync covers it, too. On PostgreSQL, where other
-   * processes act on it, it is `transact`.
-   */
-  readonly transactQueue: Transact<Tables>;
   /** Epoch milliseconds. */
   readonly now: () => number;
   readonly warn: Warn;

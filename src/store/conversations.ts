@@ -1,4 +1,4 @@
-import { sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type {
   Beginning,
   Conversation,
@@ -9,9 +9,17 @@ import type {
 import type { SessionRow } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { textsOf } from "./json-lists.ts";
+import { type Place, prepare } from "./prepare.ts";
+import type { Tables } from "./tables.ts";
+import type { Execute } from "./transact.ts";
 
 /** The history of the sessions: rows are made and ended by triggers, and given their reasons here. */
-export function createConversations({ db, transact, now }: StoreContext): ConversationTable {
+export function createConversations({
+  db,
+  transactCompiled,
+  now,
+}: StoreContext): ConversationTable {
+  const endCurrent = prepareEndCurrent(db);
   return {
     async current(keys) {
       const rows = await sql<Row>`${SELECT}
@@ -25,36 +33,44 @@ export function createConversations({ db, transact, now }: StoreContext): Conver
       return rows.rows.map(toConversation);
     },
     async ending(keys, why) {
-      await transact(async (tx) => {
-        for (const key of keys) await endCurrent(tx, { key, why, at: now() });
+      await transactCompiled(async (execute) => {
+        for (const key of keys) await execute(endCurrent({ key, why, at: now(), besides: "" }));
       });
     },
   };
 }
 
-/** Ends the conversation that the one of `session` takes the place of, before the session is written. */
-export async function endForBeginning(
-  tx: Executor,
-  { key, sessionId }: SessionRow,
-  { why }: Beginning,
-  at: number,
-): Promise<void> {
-  if (why !== "first") await endCurrent(tx, { key, why, at, besides: sessionId });
+/** What is written of a conversation when a run begins it, inside the transaction of the run. */
+interface Beginnings {
+  /** Ends the one that it takes the place of, before the session is written. */
+  readonly endEarlier: (
+    execute: Execute,
+    session: SessionRow,
+    begins: Beginning & { readonly at: number },
+  ) => Promise<void>;
+  /** Gives it its reason and what it is handed, once the session is written. */
+  readonly name: (execute: Execute, session: SessionRow, begins: Beginning) => Promise<void>;
 }
 
-/** Gives the conversation its reason and what it is handed, once the session is written. */
-export async function nameBeginning(
-  tx: Executor,
-  { key, sessionId }: SessionRow,
-  { why, handOver }: Beginning,
-): Promise<void> {
-  await tx
-    .updateTable("conversation")
-    .set({ why, hand_over: handOver })
-    .where("key", "=", key)
-    .where("session", "=", sessionId)
-    .where("ended_at", "is", null)
-    .execute();
+/** Makes the functions that write of a conversation that begins. */
+export function createBeginnings(db: Kysely<Tables>): Beginnings {
+  const endCurrent = prepareEndCurrent(db);
+  const setReason = prepare((place: Place<Beginning & { key: string; session: string }>) =>
+    db
+      .updateTable("conversation")
+      .set({ why: place("why"), hand_over: place("handOver") })
+      .where("key", "=", place("key"))
+      .where("session", "=", place("session"))
+      .where("ended_at", "is", null),
+  );
+  return {
+    async endEarlier(execute, { key, sessionId: besides }, { why, at }) {
+      if (why !== "first") await execute(endCurrent({ key, why, at, besides }));
+    },
+    async name(execute, { key, sessionId: session }, { why, handOver }) {
+      await execute(setReason({ key, session, why, handOver }));
+    },
+  };
 }
 
 /** Notes how large the context of the conversation is now. */
@@ -72,19 +88,18 @@ export async function sawContext(
     .execute();
 }
 
-async function endCurrent(
-  tx: Executor,
-  end: {
-    readonly key: string;
-    readonly why: SessionDrop;
-    readonly at: number;
-    readonly besides?: string;
-  },
-): Promise<void> {
-  await sql`update conversation set ended_at = ${end.at}, ended_why = ${end.why},
-      last_seen_at = coalesce(
-        (select updated_at from session where session.key = ${end.key}), last_seen_at)
-    where key = ${end.key} and ended_at is null and session <> ${end.besides ?? ""}`.execute(tx);
+/** Ends the current conversation of a key, unless it is the one of the session `besides` (empty: of none). */
+function prepareEndCurrent(db: Kysely<Tables>) {
+  return prepare(
+    (place: Place<{ key: string; why: SessionDrop; at: number; besides: string }>) => ({
+      compile: () =>
+        sql`update conversation set ended_at = ${place("at")}, ended_why = ${place("why")},
+          last_seen_at = coalesce(
+            (select updated_at from session where session.key = ${place("key")}), last_seen_at)
+        where key = ${place("key")} and ended_at is null
+          and session <> ${place("besides")}`.compile(db),
+    }),
+  );
 }
 
 interface Row {

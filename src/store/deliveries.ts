@@ -39,8 +39,10 @@ export function createDeliveries(
 
   const commitBatch = async (batch: readonly Waiting[]): Promise<void> => {
     try {
-      const written = await context.transactCompiled((execute) =>
-        write(execute, batch, context.now()),
+      const written = await context.transactCompiled(
+        (execute) => write(execute, batch, context.now()),
+        // Its item is looked at while the disk takes it in: a hint that is lost after all does no harm.
+        context.wake,
       );
       originals.remember(written.originals);
       batch.forEach((entry, index) => {
@@ -56,7 +58,6 @@ export function createDeliveries(
       for (const entry of batch) await commitBatch([entry]);
       return;
     }
-    context.wake();
   };
 
   return {

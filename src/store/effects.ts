@@ -1,54 +1,46 @@
-import type { Selectable } from "kysely";
+import type { Kysely, Selectable } from "kysely";
 import type { EffectRecord } from "../domain/ledger.ts";
 import type { Claim } from "../ports/store/claims.ts";
 import type { EffectStore } from "../ports/store/effects.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { StoreContext } from "./context.ts";
-import { holdsRun } from "./leases.ts";
-import type { EffectTable } from "./tables.ts";
+import { createHoldsRun } from "./leases.ts";
+import { type Place, prepare } from "./prepare.ts";
+import type { EffectTable, Tables } from "./tables.ts";
+import { firstOf } from "./transact.ts";
 
 /** The intents to act on the forge, recorded before and after. */
 export function createEffectStore(context: StoreContext): EffectStore {
-  const { db, transact } = context;
+  const { db } = context;
+  const holdsRun = createHoldsRun(db);
+  const write = prepareIntent(db);
+  const find = prepare((place: Place<{ key: string }>) =>
+    db.selectFrom("effect").selectAll().where("key", "=", place("key")),
+  );
+  const finish = prepare(
+    (place: Place<Pick<EffectTable, "state" | "ref"> & { id: number; text: string }>) =>
+      db
+        .updateTable("effect")
+        .set({ state: place("state"), ref: place("ref"), text: place("text") })
+        .where("id", "=", place("id"))
+        // What is on the forge stays there: nothing later can undo a `done`.
+        .where("state", "<>", "done"),
+  );
   return {
     async intend({ key, run, item, tool, at, claim }) {
-      return transact(async (tx) => {
-        if (claim !== undefined && !(await holdsRun(tx, claim, context.now()))) throw lost(claim);
-        await tx
-          .insertInto("effect")
-          .values({
-            key,
-            run,
-            repo: item.repo,
-            number: item.number,
-            tool,
-            state: "intent",
-            ref: null,
-            at,
-          })
-          .onConflict((conflict) =>
-            conflict
-              .column("key")
-              .doUpdateSet({ state: "intent", run, at, text: "" })
-              .where("effect.state", "=", "refused"),
-          )
-          .execute();
-        const row = await tx
-          .selectFrom("effect")
-          .selectAll()
-          .where("key", "=", key)
-          .executeTakeFirstOrThrow();
+      return await context.transactCompiled(async (execute) => {
+        const now = context.now();
+        if (claim !== undefined && !(await holdsRun(execute, claim, now))) throw lost(claim);
+        const { repo, number } = item;
+        await execute(write({ key, run, repo, number, tool, at }));
+        const row = await firstOf(execute(find({ key })));
+        if (row === undefined) throw new Error(`the intent ${key} was written and is not there`);
         return toEffect(row);
       });
     },
     async finish(id, end) {
-      // What is on the forge stays there: nothing later can undo a `done`.
-      await db
-        .updateTable("effect")
-        .set({ state: end.state, ref: end.ref, text: end.text })
-        .where("id", "=", id)
-        .where("state", "<>", "done")
-        .execute();
+      const { state, ref, text } = end;
+      await context.write(finish({ id, state, ref, text }));
     },
     async openIntents(item) {
       const rows = await db
@@ -62,6 +54,31 @@ export function createEffectStore(context: StoreContext): EffectStore {
       return rows.map(toEffect);
     },
   };
+}
+
+/** An intent of a key that has none yet, or whose act was refused. */
+function prepareIntent(db: Kysely<Tables>) {
+  return prepare(
+    (place: Place<Pick<EffectTable, "key" | "run" | "repo" | "number" | "tool" | "at">>) =>
+      db
+        .insertInto("effect")
+        .values({
+          key: place("key"),
+          run: place("run"),
+          repo: place("repo"),
+          number: place("number"),
+          tool: place("tool"),
+          state: "intent",
+          ref: null,
+          at: place("at"),
+        })
+        .onConflict((conflict) =>
+          conflict
+            .column("key")
+            .doUpdateSet({ state: "intent", run: place("run"), at: place("at"), text: "" })
+            .where("effect.state", "=", "refused"),
+        ),
+  );
 }
 
 function lost({ item, owner, fence }: Claim): StoreFailure {

@@ -1,22 +1,28 @@
+import type { Kysely } from "kysely";
 import type { Hold } from "../domain/hold.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
-import { markItems } from "./mark-items.ts";
-import { nextSequence } from "./sequence.ts";
-import type { HoldTable } from "./tables.ts";
+import { createMarkItems } from "./mark-items.ts";
+import { type Place, prepare } from "./prepare.ts";
+import { createTakeSequence } from "./sequence.ts";
+import type { HoldTable, Tables } from "./tables.ts";
+import { type Execute, executeIn, firstOf } from "./transact.ts";
 
 /** The part of the work store that keeps operators' words about single items. */
 export function createHolds(
   context: StoreContext,
 ): Pick<WorkStore, "hold" | "held" | "holdKnows" | "letGo" | "goOn"> {
   const { db, transact, now } = context;
+  const readHold = createReadHold(db);
+  const takeSequence = createTakeSequence(db);
+  const markItems = createMarkItems(db);
   return {
     async hold(item, hold) {
       const isKnown = await transact(async (tx) => {
         const order = { order_json: null, order_agent: null, order_fingerprint: null };
         if (!(await setOn(tx, item, { ...order, order_seq: null }))) return false;
-        const before = await readHold(tx, item);
+        const before = await readHold(executeIn(tx), item);
         // Its run may still be ending: who cancels that must not let people go on with what is parked.
         if (before?.kind !== "parked" || hold.kind === "parked") {
           await letGo(tx, item);
@@ -32,7 +38,7 @@ export function createHolds(
       return isKnown;
     },
     async held(item) {
-      return await readHold(db, item);
+      return await readHold(context.read, item);
     },
     async holdKnows(item, known) {
       await db
@@ -70,34 +76,31 @@ export function createHolds(
   };
 
   async function mark(tx: Executor, item: ItemRef): Promise<void> {
-    await markItems(tx, [item], { seq: await nextSequence(tx), urgent: true, at: now() });
+    const execute = executeIn(tx);
+    const seq = await takeSequence(execute, 1);
+    await markItems(execute, [item], { seq, urgent: true, at: now() });
   }
 }
 
-/** An operator's hold on the item, or null. */
-export async function readHold(tx: Executor, item: ItemRef): Promise<Hold | null> {
-  const row = await tx
-    .selectFrom("hold")
-    .selectAll()
-    .where("repo", "=", item.repo)
-    .where("number", "=", item.number)
-    .executeTakeFirst();
-  if (row === undefined) return null;
-  const { kind, agent, since, known_comment: comment, known_review: review } = row;
-  const act = row.known_act;
-  const isKnown = comment !== null && review !== null && act !== null;
-  return { kind, agent, since, known: isKnown ? { comment, review, act } : null };
-}
-
-/** The newest run when an operator last let the item go on. */
-export async function readContinuedAfter(tx: Executor, item: ItemRef): Promise<string | null> {
-  const row = await tx
-    .selectFrom("item")
-    .select("continued_after")
-    .where("repo", "=", item.repo)
-    .where("number", "=", item.number)
-    .executeTakeFirst();
-  return row?.continued_after ?? null;
+/** Makes the function that reads an operator's hold on an item, or null. */
+export function createReadHold(
+  db: Kysely<Tables>,
+): (execute: Execute, item: ItemRef) => Promise<Hold | null> {
+  const find = prepare((place: Place<ItemRef>) =>
+    db
+      .selectFrom("hold")
+      .selectAll()
+      .where("repo", "=", place("repo"))
+      .where("number", "=", place("number")),
+  );
+  return async (execute, { repo, number }) => {
+    const row = await firstOf(execute(find({ repo, number })));
+    if (row === undefined) return null;
+    const { kind, agent, since, known_comment: comment, known_review: review } = row;
+    const act = row.known_act;
+    const isKnown = comment !== null && review !== null && act !== null;
+    return { kind, agent, since, known: isKnown ? { comment, review, act } : null };
+  };
 }
 
 function toColumns({ kind, agent, since, known }: Hold): Omit<HoldTable, "repo" | "number"> {

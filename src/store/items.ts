@@ -4,13 +4,27 @@ import type { ItemRow } from "../ports/store/items.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { readJson } from "./json-columns.ts";
+import { type Place, prepare } from "./prepare.ts";
 import { snapshotSchema } from "./snapshot-schema.ts";
 import type { Tables } from "./tables.ts";
+import { firstOf } from "./transact.ts";
 
 /** The part of the work store that says what is known of the items. */
 export function createItems(
   context: StoreContext,
 ): Pick<WorkStore, "items" | "item" | "isKnown" | "snapshot" | "localItems"> {
+  const findItem = prepare((place: Place<ItemRef>) =>
+    itemRows(context.db)
+      .where("item.repo", "=", place("repo"))
+      .where("item.number", "=", place("number")),
+  );
+  const findId = prepare((place: Place<ItemRef>) =>
+    context.db
+      .selectFrom("item")
+      .select("id")
+      .where("repo", "=", place("repo"))
+      .where("number", "=", place("number")),
+  );
   return {
     async items(limit, before) {
       const count = pageLimit(limit);
@@ -23,19 +37,11 @@ export function createItems(
       return pageOf(rows, count, { cursor: (row) => row.id, value: toItemRow });
     },
     async item(ref) {
-      const row = await itemRows(context.db)
-        .where("item.repo", "=", ref.repo)
-        .where("item.number", "=", ref.number)
-        .executeTakeFirst();
+      const row = await firstOf(context.read(findItem(ref)));
       return row === undefined ? null : toItemRow(row);
     },
     async isKnown(ref) {
-      const row = await context.db
-        .selectFrom("item")
-        .select("id")
-        .where("repo", "=", ref.repo)
-        .where("number", "=", ref.number)
-        .executeTakeFirst();
+      const row = await firstOf(context.read(findId(ref)));
       return row !== undefined;
     },
     async snapshot(ref) {

@@ -1,13 +1,15 @@
-import type { ExpressionBuilder } from "kysely";
+import type { ExpressionBuilder, Kysely } from "kysely";
 import { outcomeOnRecord } from "../domain/outcome-on-record.ts";
 import type { Skill } from "../domain/skill.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
-import type { Claim } from "../ports/store/claims.ts";
+import type { Claim, LeaseState } from "../ports/store/claims.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
-import { markItems } from "./mark-items.ts";
-import { nextSequence } from "./sequence.ts";
+import { createMarkItems } from "./mark-items.ts";
+import { type Place, prepare } from "./prepare.ts";
+import { createTakeSequence } from "./sequence.ts";
 import type { ItemTable, Tables } from "./tables.ts";
+import { type Execute, executeIn, firstOf } from "./transact.ts";
 
 /** Why a run ended whose worker was not heard of any more. */
 const ABANDONED = "its worker was not heard of until the lease ran out";
@@ -27,27 +29,50 @@ export function isFree(eb: ExpressionBuilder<Tables, "item">) {
   return eb("item.lease_until", "is", null);
 }
 
-/** True of the item whose lease `claim` names; it may have run out, but nobody has taken or freed it. */
-export function isOf(claim: Claim, kind: LeaseKind | null) {
+/** By what a claim is told from every other. */
+export interface ClaimKey {
+  readonly repo: string;
+  readonly number: number;
+  readonly owner: string;
+  readonly fence: number;
+}
+
+/** The key of a claim. */
+export function claimKey({ item, owner, fence }: Claim): ClaimKey {
+  return { repo: item.repo, number: item.number, owner, fence };
+}
+
+/**
+ * True of the item whose lease a claim names; it may have run out, but nobody has taken or freed it.
+ * `of` is the claim's key, or the places of a prepared query.
+ */
+export function isOf(of: ClaimKey | Place<ClaimKey>, kind: LeaseKind | null) {
+  const place: Place<ClaimKey> = typeof of === "function" ? of : (name) => of[name];
   return (eb: ExpressionBuilder<Tables, "item">) =>
     eb.and([
-      eb("item.repo", "=", claim.item.repo),
-      eb("item.number", "=", claim.item.number),
-      eb("item.lease_owner", "=", claim.owner),
-      eb("item.fence", "=", claim.fence),
+      eb("item.repo", "=", place("repo")),
+      eb("item.number", "=", place("number")),
+      eb("item.lease_owner", "=", place("owner")),
+      eb("item.fence", "=", place("fence")),
       ...(kind === null ? [] : [eb("item.lease_kind", "=", kind)]),
     ]);
 }
 
-/** Whether the run lease of `claim` still runs. */
-export async function holdsRun(tx: Executor, claim: Claim, now: number): Promise<boolean> {
-  const row = await tx
-    .selectFrom("item")
-    .select("id")
-    .where(isOf(claim, "run"))
-    .where("lease_until", ">", now)
-    .executeTakeFirst();
-  return row !== undefined;
+/** Makes the function that tells whether the run lease of a claim still runs. */
+export function createHoldsRun(
+  db: Kysely<Tables>,
+): (execute: Execute, claim: Claim, now: number) => Promise<boolean> {
+  const find = prepare((place: Place<ClaimKey & { now: number }>) =>
+    db
+      .selectFrom("item")
+      .select("id")
+      .where(isOf(place, "run"))
+      .where("lease_until", ">", place("now")),
+  );
+  return async (execute, claim, now) => {
+    const row = await firstOf(execute(find({ ...claimKey(claim), now })));
+    return row !== undefined;
+  };
 }
 
 /**
@@ -57,34 +82,63 @@ export async function holdsRun(tx: Executor, claim: Claim, now: number): Promise
 export function createLeases(
   context: StoreContext,
 ): Pick<WorkStore, "heartbeat" | "leaseState" | "reap"> {
+  const { db, now } = context;
+  const renew = prepare((place: Place<ClaimKey & { now: number; until: number }>) =>
+    db
+      .updateTable("item")
+      .set({ lease_until: place("until") })
+      .where(isOf(place, null))
+      .where("lease_until", ">", place("now"))
+      .returning("mark"),
+  );
+  const findLiving = prepare((place: Place<ClaimKey & { now: number }>) =>
+    db
+      .selectFrom("item")
+      .select("mark")
+      .where(isOf(place, null))
+      .where("lease_until", ">", place("now")),
+  );
+  const findOver = prepare((place: Place<{ now: number }>) =>
+    db
+      .selectFrom("item")
+      .select("id")
+      .where("lease_until", "is not", null)
+      .where("lease_until", "<=", place("now"))
+      .limit(1),
+  );
+  const markItems = createMarkItems(db);
+  const takeSequence = createTakeSequence(db);
+
+  const stateOf = async (
+    claim: Claim,
+    held: Promise<readonly { readonly mark: number }[]>,
+  ): Promise<LeaseState> => {
+    const row = await firstOf(held);
+    return row === undefined
+      ? { held: false, mark: await markOf(db, claim) }
+      : { held: true, mark: row.mark };
+  };
   return {
     async heartbeat(claim, leaseMs) {
-      const now = context.now();
-      const renewed = await context.db
-        .updateTable("item")
-        .set({ lease_until: now + leaseMs })
-        .where(isOf(claim, null))
-        .where("lease_until", ">", now)
-        .returning("mark")
-        .executeTakeFirst();
-      return renewed === undefined
-        ? { held: false, mark: await markOf(context.db, claim) }
-        : { held: true, mark: renewed.mark };
+      const times = { now: now(), until: now() + leaseMs };
+      return await stateOf(claim, context.write(renew({ ...claimKey(claim), ...times })));
     },
     async leaseState(claim) {
-      const running = await context.db
-        .selectFrom("item")
-        .select("mark")
-        .where(isOf(claim, null))
-        .where("lease_until", ">", context.now())
-        .executeTakeFirst();
-      return running === undefined
-        ? { held: false, mark: await markOf(context.db, claim) }
-        : { held: true, mark: running.mark };
+      const query = findLiving({ ...claimKey(claim), now: now() });
+      return await stateOf(claim, context.read(query));
     },
     async reap(owner) {
-      const now = context.now();
-      const freed = await context.transact((tx) => reapLeases(tx, owner, now));
+      const time = now();
+      // Mostly none has run out, and a read tells that without a transaction.
+      if (owner === null && (await context.read(findOver({ now: time }))).length === 0) return 0;
+      const freed = await context.transact(async (tx) => {
+        const { over, runs } = await reapLeases(tx, owner, time);
+        if (runs.length === 0) return over;
+        const execute = executeIn(tx);
+        const seq = await takeSequence(execute, 1);
+        await markItems(execute, runs, { seq, urgent: true, at: time });
+        return over;
+      });
       if (freed > 0) context.wake();
       return freed;
     },
@@ -101,7 +155,12 @@ async function markOf(db: Executor, { item, mark }: Claim): Promise<number> {
   return row?.mark ?? mark;
 }
 
-async function reapLeases(tx: Executor, owner: string | null, now: number): Promise<number> {
+/** Frees what is over; the items among them that a run was cut off from are to be marked. */
+async function reapLeases(
+  tx: Executor,
+  owner: string | null,
+  now: number,
+): Promise<{ readonly over: number; readonly runs: readonly ItemRef[] }> {
   const isOver = (eb: ExpressionBuilder<Tables, "item">) =>
     eb.or([
       eb("lease_until", "<=", now),
@@ -114,7 +173,7 @@ async function reapLeases(tx: Executor, owner: string | null, now: number): Prom
     .where(isOver)
     .orderBy("lease_until")
     .execute();
-  if (found.length === 0) return 0;
+  if (found.length === 0) return { over: 0, runs: [] };
   const freed = await tx
     .updateTable("item")
     .set(NO_LEASE)
@@ -138,10 +197,7 @@ async function reapLeases(tx: Executor, owner: string | null, now: number): Prom
     if ((lease_until ?? 0) <= now)
       await endAbandoned(tx, { repo, number, owner: lease_owner, now });
   }
-  if (runs.length > 0) {
-    await markItems(tx, runs, { seq: await nextSequence(tx), urgent: true, at: now });
-  }
-  return over.length;
+  return { over: over.length, runs };
 }
 
 /**

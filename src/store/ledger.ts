@@ -3,21 +3,21 @@ import type { LedgerStore } from "../ports/store/ledger.ts";
 import { createClones } from "./clones.ts";
 import type { StoreContext } from "./context.ts";
 import { placeOf } from "./place-of.ts";
-import { readLedger, readSpending } from "./read-ledger.ts";
+import { createReadCosts, createReadLedger } from "./read-ledger.ts";
 
 /** What the service itself knows of an item. */
 export function createLedger(context: StoreContext): LedgerStore {
   const { db } = context;
+  const readLedger = createReadLedger(context);
+  const readCosts = createReadCosts(db);
   return {
     ...createClones(context),
     async read(item) {
-      return db
-        .transaction()
-        .setAccessMode("read only")
-        .execute((tx) => readLedger(tx, item, { now: context.now(), warn: context.warn }));
+      return await context.transactReading((execute) => readLedger(execute, item, context.now()));
     },
     async spending(item) {
-      return await readSpending(db, item, context.now());
+      const { hasTaintedRun: _, ...spending } = await readCosts(context.read, item, context.now());
+      return spending;
     },
     async branchTried(item, branch) {
       await db

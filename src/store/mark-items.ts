@@ -1,5 +1,8 @@
+import type { Kysely } from "kysely";
 import type { ItemRef } from "../domain/snapshot.ts";
-import type { Executor } from "./context.ts";
+import { type Place, prepare } from "./prepare.ts";
+import type { Tables } from "./tables.ts";
+import type { Execute } from "./transact.ts";
 
 /** Which mark it is: its number, its time, and whether it goes before the sweep's. */
 interface ItemMark {
@@ -9,32 +12,40 @@ interface ItemMark {
 }
 
 /** Adds one to the mark counter of each item, inside a transaction; unknown items are made. */
-export async function markItems(
-  tx: Executor,
+export type MarkItems = (
+  execute: Execute,
   items: readonly ItemRef[],
   mark: ItemMark,
-): Promise<void> {
-  const distinct = new Map(items.map((item) => [`${item.repo}#${item.number}`, item]));
-  for (const { repo, number } of distinct.values()) {
-    await tx
-      .insertInto("item")
-      .values({
-        repo,
-        number,
-        mark: 1,
-        settled: 0,
-        marked_seq: mark.seq,
-        marked_at: mark.at,
-        urgent_seq: mark.urgent ? mark.seq : null,
-      })
-      .onConflict((conflict) =>
-        conflict.columns(["repo", "number"]).doUpdateSet((eb) => ({
-          mark: eb("item.mark", "+", 1),
-          marked_seq: eb.fn.coalesce("item.marked_seq", "excluded.marked_seq"),
-          marked_at: eb.fn.coalesce("item.marked_at", "excluded.marked_at"),
-          urgent_seq: eb.fn.coalesce("item.urgent_seq", "excluded.urgent_seq"),
-        })),
-      )
-      .execute();
-  }
+) => Promise<void>;
+
+/** Makes the function that marks items. */
+export function createMarkItems(db: Kysely<Tables>): MarkItems {
+  const upsert = prepare(
+    (place: Place<ItemRef & { seq: number; at: number; urgent: number | null }>) =>
+      db
+        .insertInto("item")
+        .values({
+          repo: place("repo"),
+          number: place("number"),
+          mark: 1,
+          settled: 0,
+          marked_seq: place("seq"),
+          marked_at: place("at"),
+          urgent_seq: place("urgent"),
+        })
+        .onConflict((conflict) =>
+          conflict.columns(["repo", "number"]).doUpdateSet((eb) => ({
+            mark: eb("item.mark", "+", 1),
+            marked_seq: eb.fn.coalesce("item.marked_seq", "excluded.marked_seq"),
+            marked_at: eb.fn.coalesce("item.marked_at", "excluded.marked_at"),
+            urgent_seq: eb.fn.coalesce("item.urgent_seq", "excluded.urgent_seq"),
+          })),
+        ),
+  );
+  return async (execute, items, { seq, urgent, at }) => {
+    const distinct = new Map(items.map((item) => [`${item.repo}#${item.number}`, item]));
+    for (const { repo, number } of distinct.values()) {
+      await execute(upsert({ repo, number, seq, at, urgent: urgent ? seq : null }));
+    }
+  };
 }

@@ -1,17 +1,21 @@
+import type { ExpressionBuilder } from "kysely";
 import type { Mark, MarkMove, MarkRow, MarkTarget } from "../ports/store/marks.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import { byCount } from "./by-count.ts";
-import type { Executor, StoreContext } from "./context.ts";
-import { markItems } from "./mark-items.ts";
+import type { StoreContext } from "./context.ts";
+import { createMarkItems } from "./mark-items.ts";
+import { type Place, prepare } from "./prepare.ts";
 import { createTakeSequence } from "./sequence.ts";
-import type { MarkTable } from "./tables.ts";
-import type { Execute } from "./transact.ts";
+import type { MarkTable, Tables } from "./tables.ts";
+import { type Execute, firstOf } from "./transact.ts";
 
 /** The part of the work store that keeps marks until it is known to which items they belong. */
 export function createMarks(
   context: StoreContext,
 ): Pick<WorkStore, "mark" | "unresolved" | "postpone" | "resolve"> {
   const addMarks = createAddMarks(context);
+  const findUnresolved = prepareUnresolved(context);
+  const moveMark = createMoveMark(context);
   return {
     async mark(marks, urgent) {
       if (marks.length === 0) return;
@@ -21,29 +25,20 @@ export function createMarks(
       context.wake();
     },
     async unresolved(limit) {
-      const rows = await context.db
-        .selectFrom("mark")
-        .selectAll()
-        .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", context.now())]))
-        .orderBy((eb) => eb.case().when("urgent_seq", "is", null).then(1).else(0).end())
-        .orderBy("urgent_seq")
-        .orderBy("first_seq")
-        .limit(Math.max(1, Math.trunc(limit)))
-        .execute();
-      return rows.map(toMarkRow);
+      const page = { now: context.now(), limit: Math.max(1, Math.trunc(limit)) };
+      return (await context.read(findUnresolved(page))).map(toMarkRow);
     },
     async postpone(row, until) {
-      const { repo, kind, value } = toRow(row.mark, 0, { urgent: false, at: 0 });
       await context.db
         .updateTable("mark")
         .set((eb) => ({ not_before: until, tries: eb("tries", "+", 1) }))
-        .where((eb) => eb.and({ repo, kind, value }))
+        .where((eb) => eb.and(keyOf(row.mark)))
         .execute();
     },
     async resolve(moves) {
       if (moves.length === 0) return;
-      await context.transactQueue(async (tx) => {
-        for (const move of moves) await moveMark(tx, move);
+      await context.transactQueue(async (execute) => {
+        for (const move of moves) await moveMark(execute, move);
       });
       context.wake();
     },
@@ -91,43 +86,66 @@ export function createAddMarks({ db }: Pick<StoreContext, "db">): AddMarks {
   };
 }
 
-async function moveMark(tx: Executor, { row, items }: MarkMove): Promise<void> {
-  const found = await markQuery(tx, row.mark).selectAll().executeTakeFirst();
-  // Somebody else has moved it already.
-  if (found === undefined) return;
-  await markItems(tx, items, {
-    seq: found.urgent_seq ?? found.first_seq,
-    urgent: found.urgent_seq !== null,
-    at: found.first_at,
-  });
-  await settleMark(tx, row, found);
+/** Those that may be asked about, urgent ones first. */
+function prepareUnresolved({ db }: Pick<StoreContext, "db">) {
+  return prepare((place: Place<{ now: number; limit: number }>) =>
+    db
+      .selectFrom("mark")
+      .selectAll()
+      .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", place("now"))]))
+      .orderBy((eb) => eb.case().when("urgent_seq", "is", null).then(1).else(0).end())
+      .orderBy("urgent_seq")
+      .orderBy("first_seq")
+      .limit(place("limit")),
+  );
 }
 
-/** Removes what was read; a mark that came meanwhile stays, as if it were the first. */
-async function settleMark(tx: Executor, row: MarkRow, found: MarkTable): Promise<void> {
-  const { repo, kind, value } = found;
-  if (found.count === row.count) {
-    await tx
-      .deleteFrom("mark")
-      .where((eb) => eb.and({ repo, kind, value }))
-      .execute();
-    return;
-  }
-  await tx
-    .updateTable("mark")
-    .set({
-      first_seq: found.count,
-      urgent_seq: found.urgent_seq === null ? null : found.count,
-      not_before: null,
-      tries: 0,
-    })
-    .where((eb) => eb.and({ repo, kind, value }))
-    .execute();
+type MarkKey = Pick<MarkTable, "repo" | "kind" | "value">;
+
+/** Makes the function that gives a mark to its items, inside a transaction. */
+function createMoveMark({
+  db,
+}: Pick<StoreContext, "db">): (execute: Execute, move: MarkMove) => Promise<void> {
+  const find = prepare((place: Place<MarkKey>) =>
+    db.selectFrom("mark").selectAll().where(isMark(place)),
+  );
+  const remove = prepare((place: Place<MarkKey>) => db.deleteFrom("mark").where(isMark(place)));
+  const restart = prepare((place: Place<MarkKey & { seq: number; urgent: number | null }>) =>
+    db
+      .updateTable("mark")
+      .set({ first_seq: place("seq"), urgent_seq: place("urgent"), not_before: null, tries: 0 })
+      .where(isMark(place)),
+  );
+  const markItems = createMarkItems(db);
+
+  return async (execute, { row, items }) => {
+    const key = keyOf(row.mark);
+    const found = await firstOf(execute(find(key)));
+    // Somebody else has moved it already.
+    if (found === undefined) return;
+    await markItems(execute, items, {
+      seq: found.urgent_seq ?? found.first_seq,
+      urgent: found.urgent_seq !== null,
+      at: found.first_at,
+    });
+    if (found.count === row.count) {
+      await execute(remove(key));
+      return;
+    }
+    // A mark that came meanwhile stays, as if it were the first.
+    const urgent = found.urgent_seq === null ? null : found.count;
+    await execute(restart({ ...key, seq: found.count, urgent }));
+  };
 }
 
-function markQuery(tx: Executor, mark: Mark) {
+function isMark(place: Place<MarkKey>) {
+  return (eb: ExpressionBuilder<Tables, "mark">) =>
+    eb.and({ repo: place("repo"), kind: place("kind"), value: place("value") });
+}
+
+function keyOf(mark: Mark): MarkKey {
   const { repo, kind, value } = toRow(mark, 0, { urgent: false, at: 0 });
-  return tx.selectFrom("mark").where((eb) => eb.and({ repo, kind, value }));
+  return { repo, kind, value };
 }
 
 /** Always with the same columns in the same order: so stand the parameters of the insert. */

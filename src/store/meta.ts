@@ -1,29 +1,31 @@
-import { sql } from "kysely";
 import type { MetaStore } from "../ports/store/meta.ts";
 import type { StoreContext } from "./context.ts";
+import { type Place, prepare } from "./prepare.ts";
+import { firstOf } from "./transact.ts";
 
 /** Small values of the service itself. */
 export function createMeta(context: StoreContext): MetaStore {
+  const { db } = context;
+  const find = prepare((place: Place<{ key: string }>) =>
+    db.selectFrom("meta").select("value").where("key", "=", place("key")),
+  );
+  const put = prepare((place: Place<{ key: string; value: string }>) =>
+    db
+      .insertInto("meta")
+      .values({ key: place("key"), value: place("value") })
+      .onConflict((conflict) =>
+        conflict.column("key").doUpdateSet((eb) => ({ value: eb.ref("excluded.value") })),
+      ),
+  );
   return {
     async get(key) {
-      const row = await context.db
-        .selectFrom("meta")
-        .select("value")
-        .where("key", "=", key)
-        .executeTakeFirst();
-      return row?.value ?? null;
+      return (await firstOf(context.read(find({ key }))))?.value ?? null;
     },
     async set(key, value) {
-      await context.db
-        .insertInto("meta")
-        .values({ key, value })
-        .onConflict((conflict) =>
-          conflict.column("key").doUpdateSet({ value: sql.ref("excluded.value") }),
-        )
-        .execute();
+      await context.write(put({ key, value }));
     },
     async keys({ prefix, after, limit }) {
-      const rows = await context.db
+      const rows = await db
         .selectFrom("meta")
         .select("key")
         .where("key", ">=", prefix)
@@ -35,7 +37,7 @@ export function createMeta(context: StoreContext): MetaStore {
       return rows.map(({ key }) => key);
     },
     async remove(key) {
-      await context.db.deleteFrom("meta").where("key", "=", key).execute();
+      await db.deleteFrom("meta").where("key", "=", key).execute();
     },
   };
 }

@@ -11,7 +11,7 @@ import { openPostgresWake } from "./postgres-wake.ts";
 import { preparePostgres } from "./prepare-postgres.ts";
 import { createSharedSessionLines } from "./shared-session-lines.ts";
 import type { Tables } from "./tables.ts";
-import { transactOnce, transactPatiently } from "./transact.ts";
+import { transactOnce, transactPatiently, waysOver } from "./transact.ts";
 import type { TranscriptTables } from "./transcript-tables.ts";
 import { createTranscripts } from "./transcripts.ts";
 
@@ -55,7 +55,7 @@ export async function openPostgresStore(options: {
   });
   const store = assembleStore({
     db,
-    transact: transactPatiently(db, chance),
+    ways: waysOver(db, transactPatiently(db, chance)),
     now: options.now ?? clock.now,
     warn,
     createLines: createSharedSessionLines,

@@ -28,7 +28,7 @@ import { createSessionLines } from "./session-lines.ts";
 import { createSessions } from "./sessions.ts";
 import { createSweepClaim } from "./sweep-claim.ts";
 import type { Tables } from "./tables.ts";
-import { compiledOver, type Transact, type TransactCompiled } from "./transact.ts";
+import type { Ways } from "./transact.ts";
 import type { SyncFile } from "./write-ahead-log.ts";
 
 /**
@@ -55,9 +55,7 @@ export async function openStore(options: {
   const db = await openDatabase(path, dialect);
   const store = assembleStore({
     db,
-    transact: dialect.transact(db),
-    transactQueue: dialect.transactQueue(db),
-    transactCompiled: dialect.transactCompiled(db),
+    ways: dialect.ways(db),
     now,
     warn,
     createLines: createSessionLines,
@@ -75,11 +73,7 @@ export async function openStore(options: {
 /** What the two engines do each in its own way. */
 interface Opened {
   readonly db: Kysely<Tables>;
-  readonly transact: Transact<Tables>;
-  /** Absent: `transact`. */
-  readonly transactQueue?: Transact<Tables>;
-  /** Absent: over `transact`. */
-  readonly transactCompiled?: TransactCompiled;
+  readonly ways: Ways<Tables>;
   readonly now: () => number;
   readonly warn: Warn;
   readonly createLines: (context: StoreContext) => SessionLines;
@@ -101,9 +95,7 @@ export function assembleStore(opened: Opened): Store & { woken(): void; full(): 
     woken();
     opened.announce();
   };
-  const { transact, transactQueue = transact, transactCompiled = compiledOver(transact) } = opened;
-  const ways = { transact, transactQueue, transactCompiled };
-  const context: StoreContext = { db, ...ways, now, warn, wake };
+  const context: StoreContext = { ...opened.ways, db, now, warn, wake };
   const deliveries = createDeliveries(context);
   const sessions = createSessions(context);
   return {

@@ -25,7 +25,7 @@ export async function openTranscripts(options: {
     throw error;
   }
   return {
-    ...createTranscripts({ db, transact: dialect.transact(db), now }),
+    ...createTranscripts({ db, transact: dialect.ways(db).transact, now }),
     async close() {
       await db.destroy();
     },

@@ -3,17 +3,20 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import type { Executor, Warn } from "./context.ts";
 import { parksSchema, readJson } from "./json-columns.ts";
 
-/** The parks of an item; damaged ones count as none and are reported. */
-export async function readParks(tx: Executor, item: ItemRef, warn: Warn): Promise<readonly Park[]> {
+async function readParks(tx: Executor, item: ItemRef, warn: Warn): Promise<readonly Park[]> {
   const row = await tx
     .selectFrom("item")
     .select("parks_json")
     .where("repo", "=", item.repo)
     .where("number", "=", item.number)
     .executeTakeFirst();
-  if (row === undefined) return [];
+  return row === undefined ? [] : parksOf(row.parks_json, item, warn);
+}
+
+/** What a row of `item` says of its parks; damaged ones count as none and are reported. */
+export function parksOf(json: string, item: ItemRef, warn: Warn): readonly Park[] {
   const where = `item ${item.repo}#${item.number} parks_json`;
-  return readJson(row.parks_json, parksSchema, { warn, where }) ?? [];
+  return readJson(json, parksSchema, { warn, where }) ?? [];
 }
 
 /** Adds a park in place of one of the same row, inside a transaction. */

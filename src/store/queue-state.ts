@@ -1,16 +1,20 @@
-import { sql } from "kysely";
+import { type Kysely, sql } from "kysely";
 import type { PauseScope, WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { isFree } from "./leases.ts";
+import { type Place, prepare } from "./prepare.ts";
 import type { Tables } from "./tables.ts";
+import { type Execute, firstOf } from "./transact.ts";
 
 /** The part of the work store that says how full the queue is, what holds it, and when it goes on. */
 export function createQueueState(
   context: StoreContext,
 ): Pick<WorkStore, "nextDue" | "waiting" | "pause" | "paused"> {
+  const readPaused = createReadPaused(context.db);
+  const findNextDue = createFindNextDue(context.db);
   return {
     async nextDue() {
-      return findNextDue(context.db, context.now());
+      return await findNextDue(context.read, context.now());
     },
     async waiting() {
       const now = context.now();
@@ -39,15 +43,17 @@ export function createQueueState(
       context.wake();
     },
     async paused() {
-      return readPaused(context.db);
+      return await readPaused(context.read);
     },
   };
 }
 
-/** Every pause that is in force. */
-export async function readPaused(db: Executor): Promise<readonly PauseScope[]> {
-  const rows = await db.selectFrom("pause").selectAll().orderBy("kind").orderBy("name").execute();
-  return rows.map(toScope);
+/** Makes the function that reads every pause that is in force. */
+export function createReadPaused(
+  db: Kysely<Tables>,
+): (execute: Execute) => Promise<readonly PauseScope[]> {
+  const find = prepare(() => db.selectFrom("pause").selectAll().orderBy("kind").orderBy("name"));
+  return async (execute) => (await execute(find({}))).map(toScope);
 }
 
 function toScope({ kind, name }: Tables["pause"]): PauseScope {
@@ -72,33 +78,45 @@ function scopeName(scope: PauseScope): string {
   }
 }
 
-/** The earliest of: a lease runs out, a marked item may be looked at, an item asked to be looked at. */
-async function findNextDue(db: Executor, now: number): Promise<number | null> {
-  const leased = await db
-    .selectFrom("item")
-    .select((eb) => eb.fn.min("lease_until").as("at"))
-    .where("lease_until", "is not", null)
-    .executeTakeFirst();
-  const marked = await db
-    .selectFrom("item")
-    .select(sql<number | null>`min(coalesce(not_before, ${now}))`.as("at"))
-    .where((eb) => eb("item.mark", ">", eb.ref("item.settled")))
-    .where(isFree)
-    .executeTakeFirst();
-  const timed = await db
-    .selectFrom("item")
-    .select(
-      sql<
-        number | null
-      >`min(case when not_before > look_again_at then not_before else look_again_at end)`.as("at"),
-    )
-    .where("look_again_at", "is not", null)
-    .where(isFree)
-    .executeTakeFirst();
-  const times = [leased, marked, timed]
-    .map((row) => row?.at ?? null)
-    .filter((at): at is number => at !== null);
-  return times.length === 0 ? null : Math.min(...times);
+/** Makes the function that finds the earliest of: a lease runs out, a marked item may be looked at, an item asked to be looked at. */
+function createFindNextDue(
+  db: Kysely<Tables>,
+): (execute: Execute, now: number) => Promise<number | null> {
+  const findLeased = prepare(() =>
+    db
+      .selectFrom("item")
+      .select((eb) => eb.fn.min("lease_until").as("at"))
+      .where("lease_until", "is not", null),
+  );
+  const findMarked = prepare((place: Place<{ now: number }>) =>
+    db
+      .selectFrom("item")
+      .select(sql<number | null>`min(coalesce(not_before, ${place("now")}))`.as("at"))
+      .where((eb) => eb("item.mark", ">", eb.ref("item.settled")))
+      .where(isFree),
+  );
+  const findTimed = prepare(() =>
+    db
+      .selectFrom("item")
+      .select(
+        sql<
+          number | null
+        >`min(case when not_before > look_again_at then not_before else look_again_at end)`.as(
+          "at",
+        ),
+      )
+      .where("look_again_at", "is not", null)
+      .where(isFree),
+  );
+  return async (execute, now) => {
+    const leased = await firstOf(execute(findLeased({})));
+    const marked = await firstOf(execute(findMarked({ now })));
+    const timed = await firstOf(execute(findTimed({})));
+    const times = [leased, marked, timed]
+      .map((row) => row?.at ?? null)
+      .filter((at): at is number => at !== null);
+    return times.length === 0 ? null : Math.min(...times);
+  };
 }
 
 async function countUrgentMarks(tx: Executor): Promise<number> {

@@ -1,10 +1,12 @@
-import { type ExpressionBuilder, sql } from "kysely";
+import type { ExpressionBuilder } from "kysely";
 import type { Claim, ReconcileResult } from "../ports/store/claims.ts";
 import type { WorkStore } from "../ports/store/work.ts";
-import type { Executor, StoreContext } from "./context.ts";
-import { isFree, isOf, NO_LEASE } from "./leases.ts";
-import { nextSequence } from "./sequence.ts";
-import type { Tables } from "./tables.ts";
+import type { StoreContext } from "./context.ts";
+import { type ClaimKey, claimKey, isFree, isOf, NO_LEASE } from "./leases.ts";
+import { type Place, prepare } from "./prepare.ts";
+import { createTakeSequence } from "./sequence.ts";
+import type { ItemTable, Tables } from "./tables.ts";
+import { type Execute, firstOf } from "./transact.ts";
 
 /** What a claim reads of its item; `since` is the moment from which the item has been due. */
 interface DueItem {
@@ -20,13 +22,19 @@ interface DueItem {
 export function createReconcileClaims(
   context: StoreContext,
 ): Pick<WorkStore, "claimReconcile" | "claimItem" | "release" | "settleReconcile"> {
+  const mayBeDue = prepareMayBeDue(context);
+  const findDue = createFindDue(context);
+  const lease = createLease(context);
+  const settle = createSettle(context);
   return {
     async claimReconcile(owner, leaseMs) {
       const now = context.now();
-      if (!(await mayBeDue(context.db, now))) return null;
-      return context.transactQueue(async (tx) => {
-        const due = await findDue(tx, now);
-        return due === null ? null : await lease(tx, due, { owner, until: now + leaseMs });
+      // Mostly nothing is due, and a read tells that without a transaction. What is marked after it wakes the loop again.
+      const answer = await firstOf(context.read(mayBeDue({ now })));
+      if (!answer?.any) return null;
+      return await context.transactQueue(async (execute) => {
+        const due = await findDue(execute, now);
+        return due === null ? null : await lease(execute, due, { owner, until: now + leaseMs });
       });
     },
     async claimItem(item, owner, leaseMs) {
@@ -50,67 +58,75 @@ export function createReconcileClaims(
       return { item: { repo: item.repo, number: item.number }, owner, ...held };
     },
     async release(claim) {
-      await context.db.updateTable("item").set(NO_LEASE).where(isOf(claim, "reconcile")).execute();
+      await context.db
+        .updateTable("item")
+        .set(NO_LEASE)
+        .where(isOf(claimKey(claim), "reconcile"))
+        .execute();
       context.wake();
     },
     async settleReconcile(claim, result) {
-      const written = await context.transactQueue((tx) => settle(tx, claim, result));
+      const written = await context.transactQueue((execute) => settle(execute, claim, result));
       if (written) context.wake();
       return written;
     },
   };
 }
 
-/** Mostly nothing is due, and a read tells that without a transaction. What is marked after it wakes the loop again. */
-async function mayBeDue(db: Executor, now: number): Promise<boolean> {
-  const free = db.selectFrom("item").select("id").where(isFree).limit(1);
-  const { any } = await db
-    .selectNoFrom((eb) =>
-      eb
-        .or([
-          eb.exists(free.where(isMarked)),
-          eb.exists(free.where("look_again_at", "is not", null).where("look_again_at", "<=", now)),
-        ])
-        .as("any"),
-    )
-    .executeTakeFirstOrThrow();
-  return Boolean(any);
+function prepareMayBeDue({ db }: StoreContext) {
+  return prepare((place: Place<{ now: number }>) => {
+    const free = db.selectFrom("item").select("id").where(isFree).limit(1);
+    const isTimed = free
+      .where("look_again_at", "is not", null)
+      .where("look_again_at", "<=", place("now"));
+    return db.selectNoFrom((eb) =>
+      eb.or([eb.exists(free.where(isMarked)), eb.exists(isTimed)]).as("any"),
+    );
+  });
 }
 
-/** Urgent marks first, then whatever has been due the longest. */
-async function findDue(tx: Executor, now: number): Promise<DueItem | null> {
-  const urgent = await openItems(tx, now)
-    .select("marked_at as since")
-    .where(isMarked)
-    .where("urgent_seq", "is not", null)
-    .orderBy("urgent_seq")
-    .executeTakeFirst();
-  if (urgent !== undefined) return urgent;
-
+/** Makes the function that finds what to look at: urgent marks first, then whatever has been due the longest. */
+function createFindDue({
+  db,
+}: StoreContext): (execute: Execute, now: number) => Promise<DueItem | null> {
+  const open = (place: Place<{ now: number }>) =>
+    db
+      .selectFrom("item")
+      .select(["id", "repo", "number", "mark", "fence"])
+      .where(isFree)
+      .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", place("now"))]))
+      .limit(1);
+  const findUrgent = prepare((place: Place<{ now: number }>) =>
+    open(place)
+      .select("marked_at as since")
+      .where(isMarked)
+      .where("urgent_seq", "is not", null)
+      .orderBy("urgent_seq"),
+  );
   // No time: the mark was taken by a lease that has run out, so it has waited the longest.
-  const marked = await openItems(tx, now)
-    .select("marked_at as since")
-    .where(isMarked)
-    .orderBy("marked_at", (order) => order.asc().nullsFirst())
-    .orderBy("marked_seq")
-    .executeTakeFirst();
-  const timed = await openItems(tx, now)
-    .select("look_again_at as since")
-    .where("look_again_at", "is not", null)
-    .where("look_again_at", "<=", now)
-    .orderBy("look_again_at")
-    .executeTakeFirst();
-  if (marked === undefined || timed === undefined) return marked ?? timed ?? null;
-  return (timed.since ?? 0) < (marked.since ?? 0) ? timed : marked;
-}
+  const findMarked = prepare((place: Place<{ now: number }>) =>
+    open(place)
+      .select("marked_at as since")
+      .where(isMarked)
+      .orderBy("marked_at", (order) => order.asc().nullsFirst())
+      .orderBy("marked_seq"),
+  );
+  const findTimed = prepare((place: Place<{ now: number }>) =>
+    open(place)
+      .select("look_again_at as since")
+      .where("look_again_at", "is not", null)
+      .where("look_again_at", "<=", place("now"))
+      .orderBy("look_again_at"),
+  );
 
-function openItems(tx: Executor, now: number) {
-  return tx
-    .selectFrom("item")
-    .select(["id", "repo", "number", "mark", "fence"])
-    .where(isFree)
-    .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", now)]))
-    .limit(1);
+  return async (execute, now) => {
+    const urgent = await firstOf(execute(findUrgent({ now })));
+    if (urgent !== undefined) return urgent;
+    const marked = await firstOf(execute(findMarked({ now })));
+    const timed = await firstOf(execute(findTimed({ now })));
+    if (marked === undefined || timed === undefined) return marked ?? timed ?? null;
+    return (timed.since ?? 0) < (marked.since ?? 0) ? timed : marked;
+  };
 }
 
 /** Written as in the partial indexes, so that they are used. */
@@ -118,84 +134,137 @@ function isMarked(eb: ExpressionBuilder<Tables, "item">) {
   return eb("item.mark", ">", eb.ref("item.settled"));
 }
 
-async function lease(
-  tx: Executor,
+/** Makes the function that gives an item out. */
+function createLease({
+  db,
+}: StoreContext): (
+  execute: Execute,
   due: DueItem,
   holder: { readonly owner: string; readonly until: number },
-): Promise<Claim> {
-  const fence = due.fence + 1;
-  await tx
-    .updateTable("item")
-    .set({
-      ...NO_LEASE,
-      lease_kind: "reconcile",
-      lease_owner: holder.owner,
-      lease_until: holder.until,
-      fence,
-      marked_seq: null,
-      marked_at: null,
-      urgent_seq: null,
-    })
-    .where("id", "=", due.id)
-    .execute();
-  const item = { repo: due.repo, number: due.number };
-  return { item, owner: holder.owner, fence, mark: due.mark };
-}
-
-async function settle(tx: Executor, claim: Claim, result: ReconcileResult): Promise<boolean> {
-  const held = await tx
-    .selectFrom("item")
-    .select(["id", "settled", "pull", "order_fingerprint", "order_seq"])
-    .where(isOf(claim, "reconcile"))
-    .executeTakeFirst();
-  if (held === undefined) return false;
-  await tx
-    .updateTable("item")
-    .set({
-      ...NO_LEASE,
-      settled: Math.max(held.settled, claim.mark),
-      decision: result.decision,
-      reason: result.reason,
-      state: result.state,
-      look_again_at: result.lookAgainAt,
-      not_before: null,
-      pull: result.pull ?? held.pull,
-      parks_json: JSON.stringify(result.parks),
-      ...(await orderColumns(tx, held, result)),
-    })
-    .where("id", "=", held.id)
-    .execute();
-  if (result.snapshot !== null) await writeSnapshot(tx, claim, JSON.stringify(result.snapshot));
-  return true;
-}
-
-/** The same order keeps its place among those that wait; another one goes to the end. */
-async function orderColumns(
-  tx: Executor,
-  held: { readonly order_fingerprint: string | null; readonly order_seq: number | null },
-  { order }: ReconcileResult,
-) {
-  if (order === null) {
-    return { order_json: null, order_agent: null, order_fingerprint: null, order_seq: null };
-  }
-  const isSame = held.order_fingerprint === order.fingerprint;
-  return {
-    order_json: JSON.stringify(order),
-    order_agent: order.agent,
-    order_fingerprint: order.fingerprint,
-    order_seq: (isSame ? held.order_seq : null) ?? (await nextSequence(tx)),
+) => Promise<Claim> {
+  const update = prepare(
+    (place: Place<{ id: number; owner: string; until: number; fence: number }>) =>
+      db
+        .updateTable("item")
+        .set({
+          ...NO_LEASE,
+          lease_kind: "reconcile",
+          lease_owner: place("owner"),
+          lease_until: place("until"),
+          fence: place("fence"),
+          marked_seq: null,
+          marked_at: null,
+          urgent_seq: null,
+        })
+        .where("id", "=", place("id")),
+  );
+  return async (execute, { id, repo, number, mark, fence: before }, { owner, until }) => {
+    const fence = before + 1;
+    await execute(update({ id, owner, until, fence }));
+    return { item: { repo, number }, owner, fence, mark };
   };
 }
 
-async function writeSnapshot(tx: Executor, claim: Claim, text: string): Promise<void> {
-  const { repo, number } = claim.item;
-  await tx
-    .insertInto("snapshot")
-    .values({ repo, number, snapshot_json: text })
-    .onConflict((conflict) =>
-      conflict
-        .columns(["repo", "number"])
-        .doUpdateSet({ snapshot_json: sql.ref("excluded.snapshot_json") }),
-    )
-    .execute();
+/** What a settled look writes into its item. */
+type SettledColumns = Pick<
+  ItemTable,
+  | "settled"
+  | "pull"
+  | "look_again_at"
+  | "order_json"
+  | "order_agent"
+  | "order_fingerprint"
+  | "order_seq"
+> & { decision: string; reason: string; state: ReconcileResult["state"]; parks_json: string };
+
+/** Makes the function that takes what came of a look; it resolves with false where the claim is no more. */
+function createSettle({
+  db,
+}: StoreContext): (execute: Execute, claim: Claim, result: ReconcileResult) => Promise<boolean> {
+  const findHeld = prepare((place: Place<ClaimKey>) =>
+    db
+      .selectFrom("item")
+      .select(["id", "settled", "pull", "order_fingerprint", "order_seq"])
+      .where(isOf(place, "reconcile")),
+  );
+  const update = prepare((place: Place<SettledColumns & { id: number }>) =>
+    db
+      .updateTable("item")
+      .set({
+        ...NO_LEASE,
+        settled: place("settled"),
+        decision: place("decision"),
+        reason: place("reason"),
+        state: place("state"),
+        look_again_at: place("look_again_at"),
+        not_before: null,
+        pull: place("pull"),
+        parks_json: place("parks_json"),
+        order_json: place("order_json"),
+        order_agent: place("order_agent"),
+        order_fingerprint: place("order_fingerprint"),
+        order_seq: place("order_seq"),
+      })
+      .where("id", "=", place("id")),
+  );
+  const writeSnapshot = prepare((place: Place<Tables["snapshot"]>) =>
+    db
+      .insertInto("snapshot")
+      .values({
+        repo: place("repo"),
+        number: place("number"),
+        snapshot_json: place("snapshot_json"),
+      })
+      .onConflict((conflict) =>
+        conflict
+          .columns(["repo", "number"])
+          .doUpdateSet((eb) => ({ snapshot_json: eb.ref("excluded.snapshot_json") })),
+      ),
+  );
+  const orderColumns = createOrderColumns({ db });
+
+  return async (execute, claim, result) => {
+    const held = await firstOf(execute(findHeld(claimKey(claim))));
+    if (held === undefined) return false;
+    await execute(
+      update({
+        id: held.id,
+        settled: Math.max(held.settled, claim.mark),
+        decision: result.decision,
+        reason: result.reason,
+        state: result.state,
+        look_again_at: result.lookAgainAt,
+        pull: result.pull ?? held.pull,
+        parks_json: JSON.stringify(result.parks),
+        ...(await orderColumns(execute, held, result)),
+      }),
+    );
+    const { repo, number } = claim.item;
+    const { snapshot } = result;
+    if (snapshot !== null) {
+      await execute(writeSnapshot({ repo, number, snapshot_json: JSON.stringify(snapshot) }));
+    }
+    return true;
+  };
+}
+
+/** The same order keeps its place among those that wait; another one goes to the end. */
+function createOrderColumns({ db }: Pick<StoreContext, "db">) {
+  const takeSequence = createTakeSequence(db);
+  return async (
+    execute: Execute,
+    held: Pick<ItemTable, "order_fingerprint" | "order_seq">,
+    { order }: ReconcileResult,
+  ) => {
+    if (order === null) {
+      return { order_json: null, order_agent: null, order_fingerprint: null, order_seq: null };
+    }
+    const isSame = held.order_fingerprint === order.fingerprint;
+    return {
+      order_json: JSON.stringify(order),
+      order_agent: order.agent,
+      order_fingerprint: order.fingerprint,
+      order_seq: (isSame ? held.order_seq : null) ?? (await takeSequence(execute, 1)),
+    };
+  };
 }

@@ -1,120 +1,173 @@
-import type { ExpressionBuilder } from "kysely";
-import type { Claim, RunLimits } from "../ports/store/claims.ts";
+import type { ExpressionBuilder, Selectable } from "kysely";
+import type { ItemRef } from "../domain/snapshot.ts";
+import type { RunLimits } from "../ports/store/claims.ts";
 import type { WorkStore } from "../ports/store/work.ts";
-import type { Executor, StoreContext } from "./context.ts";
+import type { StoreContext } from "./context.ts";
 import { orderSchema, readJson } from "./json-columns.ts";
-import { isFree, isOf, NO_LEASE } from "./leases.ts";
-import { markItems } from "./mark-items.ts";
+import { claimKey, isFree, isOf, NO_LEASE } from "./leases.ts";
+import { createMarkItems } from "./mark-items.ts";
 import { addPark, dropRetries } from "./parks.ts";
-import { nextSequence } from "./sequence.ts";
-import type { Tables } from "./tables.ts";
+import { type Place, prepare } from "./prepare.ts";
+import { createTakeSequence } from "./sequence.ts";
+import type { ItemTable, Tables } from "./tables.ts";
+import { type Execute, executeIn, firstOf } from "./transact.ts";
 
 const NO_ORDER = { order_json: null, order_agent: null, order_fingerprint: null, order_seq: null };
 
 /** The part of the work store that gives waiting orders a slot and takes the slot back. */
 export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRun" | "settleRun"> {
+  const hasOrder = prepareHasOrder(context);
+  const countRuns = prepareCountRuns(context);
+  const findOrder = createFindOrder(context);
+  const lease = prepareLease(context);
+  const markUrgent = createMarkUrgent(context);
+
   return {
     async claimRun(owner, leaseMs, limits) {
-      if (!(await hasOrder(context.db))) return null;
-      return context.transactQueue(async (tx) => {
+      // Mostly nothing waits, and a read tells that without a transaction. What is ordered after it wakes the loop again.
+      if ((await context.read(hasOrder({}))).length === 0) return null;
+      return await context.transactQueue(async (execute) => {
         const now = context.now();
-        if ((await countRuns(tx, now)) >= limits.runs) return null;
+        const running = await firstOf(execute(countRuns({ now })));
+        if (running === undefined || running.count >= limits.runs) return null;
         for (;;) {
-          const found = await findOrder(tx, now, limits);
+          const found = await findOrder(execute, now, limits);
           if (found === undefined) return null;
+          const item = { repo: found.repo, number: found.number };
           const where = `item ${found.repo}#${found.number} order_json`;
           const order = readJson(found.order_json ?? "", orderSchema, {
             warn: context.warn,
             where,
           });
           if (order === null) {
-            await dropOrder(tx, found, now);
+            await dropOrder(execute, item);
             continue;
           }
           const fence = found.fence + 1;
-          await tx
-            .updateTable("item")
-            .set({
-              ...NO_ORDER,
-              lease_kind: "run",
-              lease_owner: owner,
-              lease_until: now + leaseMs,
-              lease_agent: order.agent,
-              fence,
-              state: "running",
-            })
-            .where("id", "=", found.id)
-            .execute();
-          const item = { repo: found.repo, number: found.number };
+          const until = now + leaseMs;
+          await execute(lease({ id: found.id, owner, until, agent: order.agent, fence }));
           return { item, owner, fence, mark: found.mark, order };
         }
       });
     },
     async settleRun(claim, after) {
-      const settled = await context.transact((tx) => settle(tx, claim, after));
+      const settled = await context.transact(async (tx) => {
+        const freed = await tx
+          .updateTable("item")
+          .set({ ...NO_LEASE, state: "waiting", not_before: after.notBefore })
+          .where(isOf(claimKey(claim), "run"))
+          .returning("id")
+          .executeTakeFirst();
+        if (freed === undefined) return false;
+        const { item } = claim;
+        await markUrgent(executeIn(tx), item);
+        if (after.park !== null) await addPark(tx, { item, park: after.park }, context.warn);
+        else if (after.row !== undefined) {
+          await dropRetries(tx, { item, row: after.row }, context.warn);
+        }
+        return true;
+      });
       if (settled) context.wake();
       return settled;
     },
   };
 
-  async function settle(
-    tx: Executor,
-    claim: Claim,
-    after: Parameters<WorkStore["settleRun"]>[1],
-  ): Promise<boolean> {
-    const freed = await tx
+  /** A damaged order is taken back and its item marked: the next reconcile gives it anew. */
+  async function dropOrder(execute: Execute, item: ItemRef): Promise<void> {
+    const { repo, number } = item;
+    const drop = context.db
       .updateTable("item")
-      .set({ ...NO_LEASE, state: "waiting", not_before: after.notBefore })
-      .where(isOf(claim, "run"))
-      .returning("id")
-      .executeTakeFirst();
-    if (freed === undefined) return false;
-    const seq = await nextSequence(tx);
-    await markItems(tx, [claim.item], { seq, urgent: true, at: context.now() });
-    const { item } = claim;
-    if (after.park !== null) await addPark(tx, { item, park: after.park }, context.warn);
-    else if (after.row !== undefined) await dropRetries(tx, { item, row: after.row }, context.warn);
-    return true;
+      .set(NO_ORDER)
+      .where("repo", "=", repo)
+      .where("number", "=", number);
+    await execute(drop.compile());
+    await markUrgent(execute, item);
   }
 }
 
-/** Mostly nothing waits, and a read tells that without a transaction. What is ordered after it wakes the loop again. */
-async function hasOrder(db: Executor): Promise<boolean> {
-  const any = await db
-    .selectFrom("item")
-    .select("id")
-    .where("order_seq", "is not", null)
-    .where(isFree)
-    .limit(1)
-    .executeTakeFirst();
-  return any !== undefined;
+function createMarkUrgent({
+  db,
+  now,
+}: StoreContext): (execute: Execute, item: ItemRef) => Promise<void> {
+  const takeSequence = createTakeSequence(db);
+  const markItems = createMarkItems(db);
+  return async (execute, item) => {
+    const seq = await takeSequence(execute, 1);
+    await markItems(execute, [item], { seq, urgent: true, at: now() });
+  };
 }
 
-async function countRuns(tx: Executor, now: number): Promise<number> {
-  const { count } = await tx
-    .selectFrom("item")
-    .select((eb) => eb.fn.countAll<number>().as("count"))
-    .where("lease_until", ">", now)
-    .where("lease_kind", "=", "run")
-    .executeTakeFirstOrThrow();
-  return count;
+function prepareHasOrder({ db }: StoreContext) {
+  return prepare(() =>
+    db.selectFrom("item").select("id").where("order_seq", "is not", null).where(isFree).limit(1),
+  );
 }
 
-/** The order that waits the longest of those whose agent and repository may run now and whose agent no gate holds. */
-function findOrder(tx: Executor, now: number, limits: RunLimits) {
-  const { held = [] } = limits;
-  return tx
-    .selectFrom("item")
-    .select(["id", "repo", "number", "mark", "fence", "order_json"])
-    .where("order_seq", "is not", null)
-    .where(isFree)
-    .where((eb) => eb.not(eb.exists(pauseOf(eb))))
-    .where((eb) => eb.not(eb.exists(holdOf(eb))))
-    .where((eb) => eb(runsOfAgent(eb, now), "<", limits.runsPerAgent))
-    .$if(held.length > 0, (query) => query.where("order_agent", "not in", held))
-    .orderBy("order_seq")
-    .limit(1)
-    .executeTakeFirst();
+function prepareCountRuns({ db }: StoreContext) {
+  return prepare((place: Place<{ now: number }>) =>
+    db
+      .selectFrom("item")
+      .select((eb) => eb.fn.countAll<number>().as("count"))
+      .where("lease_until", ">", place("now"))
+      .where("lease_kind", "=", "run"),
+  );
+}
+
+function prepareLease({ db }: StoreContext) {
+  return prepare(
+    (place: Place<{ id: number; owner: string; until: number; agent: string; fence: number }>) =>
+      db
+        .updateTable("item")
+        .set({
+          ...NO_ORDER,
+          lease_kind: "run",
+          lease_owner: place("owner"),
+          lease_until: place("until"),
+          lease_agent: place("agent"),
+          fence: place("fence"),
+          state: "running",
+        })
+        .where("id", "=", place("id")),
+  );
+}
+
+type OrderRow = Pick<
+  Selectable<ItemTable>,
+  "id" | "repo" | "number" | "mark" | "fence" | "order_json"
+>;
+
+/** Makes the function that finds the order that waits the longest of those whose agent and repository may run now and whose agent no gate holds. */
+function createFindOrder({
+  db,
+}: StoreContext): (
+  execute: Execute,
+  now: number,
+  limits: RunLimits,
+) => Promise<OrderRow | undefined> {
+  const find = (place: Place<{ now: number; most: number }>, held: readonly string[]) =>
+    db
+      .selectFrom("item")
+      .select(["id", "repo", "number", "mark", "fence", "order_json"])
+      .where("order_seq", "is not", null)
+      .where(isFree)
+      .where((eb) => eb.not(eb.exists(pauseOf(eb))))
+      .where((eb) => eb.not(eb.exists(holdOf(eb))))
+      .where((eb) => eb(runsOfAgent(eb, place("now")), "<", place("most")))
+      .$if(held.length > 0, (query) => query.where("order_agent", "not in", held))
+      .orderBy("order_seq")
+      .limit(1);
+  const findAny = prepare((place: Place<{ now: number; most: number }>) => find(place, []));
+  return async (execute, now, { runsPerAgent: most, held = [] }) => {
+    // A closed gate is rare, and the text depends on how many there are.
+    const query =
+      held.length === 0
+        ? findAny({ now, most })
+        : prepare((place: Place<{ now: number; most: number }>) => find(place, held))({
+            now,
+            most,
+          });
+    return await firstOf(execute(query));
+  };
 }
 
 function pauseOf(eb: ExpressionBuilder<Tables, "item">) {
@@ -151,19 +204,4 @@ function runsOfAgent(eb: ExpressionBuilder<Tables, "item">, now: number) {
     .where("busy.lease_until", ">", now)
     .where("busy.lease_kind", "=", "run")
     .whereRef("busy.lease_agent", "=", "item.order_agent");
-}
-
-/** A damaged order is taken back and its item marked: the next reconcile gives it anew. */
-async function dropOrder(
-  tx: Executor,
-  item: { readonly repo: string; readonly number: number },
-  now: number,
-): Promise<void> {
-  await tx
-    .updateTable("item")
-    .set(NO_ORDER)
-    .where("repo", "=", item.repo)
-    .where("number", "=", item.number)
-    .execute();
-  await markItems(tx, [item], { seq: await nextSequence(tx), urgent: true, at: now });
 }

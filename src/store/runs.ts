@@ -1,46 +1,53 @@
 import type { TokenUsage } from "../ports/gateway.ts";
-import type { Claim } from "../ports/store/claims.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { RunEnd, RunStart, RunStore } from "../ports/store/runs.ts";
 import type { SessionRow } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
-import { endForBeginning, nameBeginning, sawContext } from "./conversations.ts";
-import { holdsRun } from "./leases.ts";
+import { createBeginnings, sawContext } from "./conversations.ts";
+import { type Place, prepare } from "./prepare.ts";
 import { listUnfinished, sumSpent } from "./run-totals.ts";
 import { createRunViews } from "./run-views.ts";
 import { deleteSession, putSessions } from "./sessions.ts";
+import { createStartRun } from "./start-run.ts";
+import { executeIn, firstOf } from "./transact.ts";
 
 /** The runs: each is written when it starts and ended exactly once. */
 export function createRuns(context: StoreContext): RunStore {
   const { db, transact, now, warn } = context;
+  const startRun = createStartRun(context);
+  const beginnings = createBeginnings(db);
+  const notePid = prepare(
+    (place: Place<{ id: string; pid: number; startTicks: string; bootId: string }>) =>
+      db
+        .updateTable("run")
+        .set({ pid: place("pid"), start_ticks: place("startTicks"), boot_id: place("bootId") })
+        .where("id", "=", place("id"))
+        .returning("id"),
+  );
   return {
     ...createRunViews(context),
     async start(claim, run) {
-      return transact((tx) => startRun(tx, claim, { run, now: now() }));
+      // Its process is given no word before `spawned` has brought both to the disk.
+      return await context.transactQueue((execute) => startRun(execute, claim, run));
     },
     async spawned(run, process) {
       const { pid, startTicks, bootId } = process;
-      const row = await db
-        .updateTable("run")
-        .set({ pid, start_ticks: startTicks, boot_id: bootId })
-        .where("id", "=", run)
-        .returning("id")
-        .executeTakeFirst();
+      const row = await firstOf(context.write(notePid({ id: run, pid, startTicks, bootId })));
       if (row === undefined) throw unknownRun(run);
     },
     async pushed(run, branch, sha) {
       await transact((tx) => recordPush(tx, { run, branch, sha, at: now() }));
     },
     async sessionChanged(run, session, told) {
-      await transact((tx) => changeSession(tx, run, { session, told, at: now() }));
+      await transact((tx) => changeSession(tx, run, { session, told, at: now(), beginnings }));
     },
     async metered(run, { usd, tokens }) {
-      await db
+      const meter = db
         .updateTable("run")
         .set({ usd, ...tokenColumns(tokens) })
         .where("id", "=", run)
-        .where("ended_at", "is", null)
-        .execute();
+        .where("ended_at", "is", null);
+      await context.write(meter.compile());
     },
     async spent(days) {
       return transact((tx) => sumSpent(tx, days));
@@ -52,52 +59,6 @@ export function createRuns(context: StoreContext): RunStore {
       return listUnfinished(db, owner, warn);
     },
   };
-}
-
-async function startRun(
-  tx: Executor,
-  claim: Claim,
-  { run, now }: { readonly run: RunStart; readonly now: number },
-): Promise<number | null> {
-  if (!(await holdsRun(tx, claim, now))) return null;
-  const { repo, number } = claim.item;
-  const { earlier } = await tx
-    .selectFrom("run")
-    .select((eb) => eb.fn.countAll<number>().as("earlier"))
-    .where("repo", "=", repo)
-    .where("number", "=", number)
-    .where("fingerprint", "=", run.order.fingerprint)
-    .executeTakeFirstOrThrow();
-  const attempt = earlier + 1;
-  await tx
-    .insertInto("run")
-    .values({
-      id: run.id,
-      repo,
-      number,
-      agent: run.order.agent,
-      skill: run.order.skill,
-      attempt,
-      fingerprint: run.order.fingerprint,
-      session_key: run.session.key,
-      session: run.session.sessionId,
-      resumed: run.resumed ? 1 : 0,
-      started_at: run.startedAt,
-      tainted: run.session.tainted ? 1 : 0,
-      head_sha: run.order.headSha,
-      shown_json: JSON.stringify(run.shown),
-      prompt_bytes: run.promptBytes,
-      owner: claim.owner,
-    })
-    .execute();
-  await tx
-    .insertInto("run_seen")
-    .values({ run: run.id, seen_json: JSON.stringify(run.seen) })
-    .execute();
-  if (run.begins !== undefined) await endForBeginning(tx, run.session, run.begins, now);
-  await putSessions(tx, [run.session]);
-  if (run.begins !== undefined) await nameBeginning(tx, run.session, run.begins);
-  return attempt;
 }
 
 async function recordPush(
@@ -140,9 +101,10 @@ async function changeSession(
     session: SessionRow;
     told: Pick<RunStart, "shown" | "seen" | "begins">;
     at: number;
+    beginnings: ReturnType<typeof createBeginnings>;
   },
 ): Promise<void> {
-  const { session, told, at } = change;
+  const { session, told, at, beginnings } = change;
   const run = await tx
     .updateTable("run")
     .set({
@@ -161,9 +123,11 @@ async function changeSession(
     .execute();
   await markTainted(tx, id, session);
   if (await isOvertaken(tx, run)) return;
-  if (told.begins !== undefined) await endForBeginning(tx, session, told.begins, at);
-  await putSessions(tx, [session]);
-  if (told.begins !== undefined) await nameBeginning(tx, session, told.begins);
+  if (told.begins !== undefined) {
+    await beginnings.endEarlier(executeIn(tx), session, { ...told.begins, at });
+  }
+  await putSessions(executeIn(tx), [session]);
+  if (told.begins !== undefined) await beginnings.name(executeIn(tx), session, told.begins);
 }
 
 async function endRun(tx: Executor, end: RunEnd): Promise<void> {
@@ -195,7 +159,7 @@ async function endRun(tx: Executor, end: RunEnd): Promise<void> {
   // The late end of a run that was overtaken leaves the session to the newer run.
   if (await isOvertaken(tx, run)) return;
   if (end.session === null) await deleteSession(tx, run.session_key);
-  else await putSessions(tx, [end.session]);
+  else await putSessions(executeIn(tx), [end.session]);
   if (end.session !== null && end.contextTokens !== undefined) {
     await sawContext(tx, end.session, end.contextTokens);
   }

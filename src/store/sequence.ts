@@ -1,14 +1,8 @@
 import type { Kysely } from "kysely";
-import type { Executor } from "./context.ts";
 import type { Tables } from "./tables.ts";
-import { type Execute, executeIn } from "./transact.ts";
+import type { Execute } from "./transact.ts";
 
-/** Takes a number that never comes again. */
-export async function nextSequence(tx: Executor): Promise<number> {
-  return await createTakeSequence(tx)(executeIn(tx), 1);
-}
-
-/** Makes the function that takes `count` such numbers in a row and resolves with the last of them. */
+/** Makes the function that takes `count` numbers in a row that never come again, and resolves with the last of them. */
 export function createTakeSequence(
   db: Pick<Kysely<Tables>, "updateTable">,
 ): (execute: Execute, count: number) => Promise<number> {

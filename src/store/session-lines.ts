@@ -4,6 +4,7 @@ import type { Executor, StoreContext } from "./context.ts";
 import { rowsOf, textsOf } from "./json-lists.ts";
 import { deleteSession, putSessions, toSession } from "./sessions.ts";
 import type { SessionColumns } from "./tables.ts";
+import { executeIn } from "./transact.ts";
 
 /** The row of `meta` with the number of the process that may write the file. */
 const OWNER = "sessions.mirror.owner";
@@ -180,7 +181,7 @@ async function confirmSome(tx: Executor): Promise<number> {
 
 async function settle(tx: Executor, seen: readonly SeenLine[]): Promise<void> {
   await putSessions(
-    tx,
+    executeIn(tx),
     seen.flatMap(({ change }) => (change.kind === "put" ? [change.session] : [])),
   );
   for (const { key, change } of seen) {

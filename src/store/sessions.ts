@@ -3,6 +3,7 @@ import { StoreFailure } from "../ports/store/failure.ts";
 import type { SessionRow, SessionTable } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import type { SessionColumns } from "./tables.ts";
+import type { Execute } from "./transact.ts";
 
 /** The row of `meta` that says a session was dropped once, so that an empty table is no new one. */
 const DROPPED = "sessions.dropped";
@@ -35,14 +36,14 @@ interface Waiting {
 export function createSessions(
   context: StoreContext,
 ): Omit<SessionTable, "lines"> & { settled(): Promise<void> } {
-  const { db, transact } = context;
+  const { db, transact, transactCompiled } = context;
   const waiting: Waiting[] = [];
   let committing: Promise<void> | null = null;
 
   const commitAll = async () => {
     // The turn of the event loop that brought the first put may bring more.
     await new Promise<void>((resolve) => setImmediate(resolve));
-    while (waiting.length > 0) await commitBatch(transact, waiting.splice(0, BATCH_MAX));
+    while (waiting.length > 0) await commitBatch(transactCompiled, waiting.splice(0, BATCH_MAX));
     committing = null;
   };
 
@@ -119,12 +120,12 @@ function readSessions(
 }
 
 async function commitBatch(
-  transact: StoreContext["transact"],
+  transactCompiled: StoreContext["transactCompiled"],
   batch: readonly Waiting[],
 ): Promise<void> {
   try {
     const rows = batch.map((entry) => entry.row);
-    await transact((tx) => putSessions(tx, rows));
+    await transactCompiled((execute) => putSessions(execute, rows));
   } catch (error) {
     const isOfAll = error instanceof StoreFailure && error.kind === "conflict";
     if (isOfAll || batch.length === 1) {
@@ -132,18 +133,18 @@ async function commitBatch(
       return;
     }
     // One session the database refuses must not take its neighbours with it.
-    for (const entry of batch) await commitBatch(transact, [entry]);
+    for (const entry of batch) await commitBatch(transactCompiled, [entry]);
     return;
   }
   for (const entry of batch) entry.resolve();
 }
 
 /** Inserts or replaces, also inside the transaction of a run. */
-export async function putSessions(db: Executor, rows: readonly SessionRow[]): Promise<void> {
+export async function putSessions(execute: Execute, rows: readonly SessionRow[]): Promise<void> {
   // One row a statement: SQLite keeps a journal of its own for a statement of several, and compiling
   // it took longer than running it (measured, 50 rows with fsync: 1.2 ms against 1.8 ms).
   for (const row of rows) {
-    await db.executeQuery(
+    await execute(
       CompiledQuery.raw(UPSERT, [
         row.key,
         row.agent,

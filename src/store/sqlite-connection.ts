@@ -48,6 +48,12 @@ export interface SqliteConnection {
   flush(): Promise<void>;
   /** Carries out a statement at once: only inside a transaction, where nobody else holds the lock. */
   perform<Row>(query: CompiledQuery<Row>): QueryResult<Row>;
+  /** Carries out a statement by itself; `wrote`: it has written something that is not on the disk yet. */
+  performAlone<Row>(
+    query: CompiledQuery<Row>,
+  ): Promise<{ readonly result: readonly Row[]; readonly wrote: boolean }>;
+  /** Carries out a reading statement at once, by itself; null when another process holds a lock. */
+  performNow<Row>(query: CompiledQuery<Row>): readonly Row[] | null;
   /** Carries out a statement; outside a transaction it resolves when the disk has what it wrote. */
   execute<Row>(query: CompiledQuery<Row>): Promise<QueryResult<Row>>;
   /** Closes it when the disk has everything. */
@@ -93,6 +99,21 @@ export function openSqliteConnection(path: string, options: SqliteOptions): Sqli
     },
     flush,
     perform,
+    async performAlone(query) {
+      const { rows: result } = await whenFree(() => perform(query));
+      const wrote = hasWritten;
+      hasWritten = false;
+      isUnsynced ||= wrote;
+      return { result, wrote };
+    },
+    performNow(query) {
+      try {
+        return perform(query).rows;
+      } catch (error) {
+        if (isBusy(error)) return null;
+        throw error;
+      }
+    },
     async execute(query) {
       const result = await whenFree(() => perform(query));
       // Outside a transaction a statement is one by itself.
@@ -161,41 +182,57 @@ async function whenFree<T>(work: () => T): Promise<T> {
     try {
       return work();
     } catch (error) {
-      const isBusy = error instanceof SQLiteError && error.code === "SQLITE_BUSY";
-      if (!isBusy || performance.now() > end) throw error;
+      if (!isBusy(error) || performance.now() > end) throw error;
     }
     await wait(AGAIN_MS);
   }
 }
 
+function isBusy(error: unknown): boolean {
+  return error instanceof SQLiteError && error.code === "SQLITE_BUSY";
+}
+
+/** A prepared statement and whether it returns rows, which is asked once: each time would cost as much as a small statement. */
+interface Kept {
+  readonly statement: Statement;
+  readonly hasRows: boolean;
+}
+
 /** A bounded cache of prepared statements; the least recently used one goes first. */
 function createStatements(database: Database): {
-  prepare: (text: string) => Statement;
+  prepare: (text: string) => Kept;
   finalize: () => void;
 } {
-  const kept = new Map<string, Statement>();
+  const kept = new Map<string, Kept>();
+  const prepareAnew = (text: string): Kept => {
+    const statement = database.prepare(text);
+    return { statement, hasRows: statement.columnNames.length > 0 };
+  };
   return {
     prepare(text) {
-      const statement = kept.get(text) ?? database.prepare(text);
+      const statement = kept.get(text) ?? prepareAnew(text);
       kept.delete(text);
       kept.set(text, statement);
       const [oldest] = kept;
       if (kept.size > STATEMENTS_MAX && oldest !== undefined) {
         kept.delete(oldest[0]);
-        oldest[1].finalize();
+        oldest[1].statement.finalize();
       }
       return statement;
     },
     finalize() {
-      for (const statement of kept.values()) statement.finalize();
+      for (const { statement } of kept.values()) statement.finalize();
       kept.clear();
     },
   };
 }
 
-function carryOut<Row>(statement: Statement, parameters: readonly unknown[]): QueryResult<Row> {
+function carryOut<Row>(
+  { statement, hasRows }: Kept,
+  parameters: readonly unknown[],
+): QueryResult<Row> {
   const values = parameters as SQLQueryBindings[];
-  if (statement.columnNames.length > 0) return { rows: statement.all(...values) as Row[] };
+  if (hasRows) return { rows: statement.all(...values) as Row[] };
   const { changes, lastInsertRowid } = statement.run(...values);
   return { rows: [], numAffectedRows: BigInt(changes), insertId: BigInt(lastInsertRowid) };
 }

@@ -9,17 +9,69 @@ export type Transact<Tables> = <T>(body: (tx: Transaction<Tables>) => Promise<T>
 /** Carries out a statement that is compiled already; resolves with what it returned. */
 export type Execute = <Row>(query: CompiledQuery<Row>) => Promise<readonly Row[]>;
 
-/** A writing transaction of compiled statements; the body may run several times, and only the last one counts. */
-export type TransactCompiled = <T>(body: (execute: Execute) => Promise<T>) => Promise<T>;
+/**
+ * A transaction of compiled statements; the body may run several times, and only the last one counts.
+ * `onCommit` is called once others can read what was written, which may be before the disk has it.
+ */
+type TransactCompiled = <T>(
+  body: (execute: Execute) => Promise<T>,
+  onCommit?: (result: T) => void,
+) => Promise<T>;
 
-/** How compiled statements are carried out inside a transaction of Kysely's. */
-export function executeIn<Tables>(tx: Pick<Transaction<Tables>, "executeQuery">): Execute {
-  return async (query) => (await tx.executeQuery(query)).rows;
+/** How compiled statements are carried out by Kysely, inside a transaction of its own or each by itself. */
+export function executeIn<Tables>(db: Pick<Kysely<Tables>, "executeQuery">): Execute {
+  return async (query) => (await db.executeQuery(query)).rows;
 }
 
 /** The same transactions for compiled statements, where there is no shorter way. */
-export function compiledOver<Tables>(transact: Transact<Tables>): TransactCompiled {
-  return (body) => transact((tx) => body(executeIn(tx)));
+function compiledOver<Tables>(transact: Transact<Tables>): TransactCompiled {
+  return async (body, onCommit) => {
+    const result = await transact((tx) => body(executeIn(tx)));
+    onCommit?.(result);
+    return result;
+  };
+}
+
+/** The first row of what a statement returned. */
+export async function firstOf<Row>(rows: Promise<readonly Row[]>): Promise<Row | undefined> {
+  return (await rows)[0];
+}
+
+/** The ways to a database, each with what it costs and what its result means. */
+export interface Ways<Tables> {
+  /** A writing transaction; its body may run several times. */
+  readonly transact: Transact<Tables>;
+  /** As `transact`, for statements that are compiled already. */
+  readonly transactCompiled: TransactCompiled;
+  /**
+   * As `transactCompiled`, of what only the queue knows (who looks at what, what was decided, which run begins); lost,
+   * it is found anew from marks and forge. On SQLite its caller does not wait for the disk: whatever is
+   * done because of it is recorded first, and that sync covers it, too. On PostgreSQL, where other
+   * processes act on it, it is `transactCompiled`.
+   */
+  readonly transactQueue: TransactCompiled;
+  /** Several statements that read one state. */
+  readonly transactReading: TransactCompiled;
+  /** One reading statement by itself. */
+  readonly read: Execute;
+  /** One writing statement by itself. */
+  readonly write: Execute;
+}
+
+/** The ways that go through Kysely, whatever the engine. */
+export function waysOver<Tables>(db: Kysely<Tables>, transact: Transact<Tables>): Ways<Tables> {
+  const transactCompiled = compiledOver(transact);
+  const alone = executeIn(db);
+  return {
+    transact,
+    transactCompiled,
+    transactQueue: transactCompiled,
+    transactReading: compiledOver<Tables>((body) =>
+      db.transaction().setAccessMode("read only").execute(body),
+    ),
+    read: alone,
+    write: alone,
+  };
 }
 
 /** SQLSTATE of what the server ends so that others can go on (postgresql.org, appendix A). */

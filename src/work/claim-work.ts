@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { passName } from "../domain/gate.ts";
 import type { RunClaim, RunLimits } from "../ports/store/claims.ts";
 import { claimRun } from "./claim-run.ts";
@@ -48,6 +49,7 @@ export function createClaiming(
         work: async () => await options.run(claim),
         after: () => gates.leave(passName(claim)),
       });
+      await nextTurn();
     }
   }
 
@@ -64,6 +66,8 @@ export function createClaiming(
         reconciling -= 1;
       },
     });
+    // What has begun goes before the look for more: mostly there is none.
+    await nextTurn();
     return true;
   }
 }

@@ -1,7 +1,7 @@
 import type { Log } from "../ports/observe.ts";
 import type { Claim } from "../ports/store/claims.ts";
 import type { Store } from "../ports/store.ts";
-import { waitAtMost } from "../time/wait-at-most.ts";
+import { type Alarm, createAlarm } from "../time/alarm.ts";
 
 /** How leases are renewed. */
 export interface LeaseKeeping {
@@ -20,12 +20,12 @@ export async function keepLease(
   work: () => Promise<void>,
   keeping: LeaseKeeping,
 ): Promise<void> {
-  const ended = new AbortController();
-  const beating = beat(claim, keeping, ended.signal);
+  const ended = createAlarm();
+  const beating = beat(claim, keeping, ended);
   try {
     await work();
   } finally {
-    ended.abort();
+    ended.ring();
     await beating;
   }
 }
@@ -33,11 +33,9 @@ export async function keepLease(
 async function beat(
   claim: Claim,
   { store, leaseMs, log }: LeaseKeeping,
-  ended: AbortSignal,
+  ended: Alarm,
 ): Promise<void> {
-  for (;;) {
-    await waitAtMost(leaseMs / 3, ended);
-    if (ended.aborted) return;
+  while (!(await ended.sleep(leaseMs / 3))) {
     try {
       if (!(await store.work.heartbeat(claim, leaseMs)).held) return;
     } catch (error) {

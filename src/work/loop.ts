@@ -1,6 +1,6 @@
-import { setTimeout as wait } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as wait } from "node:timers/promises";
 import type { RunClaim, RunLimits } from "../ports/store/claims.ts";
-import { waitAtMost } from "../time/wait-at-most.ts";
+import { createAlarm } from "../time/alarm.ts";
 import { createClaiming } from "./claim-work.ts";
 import { createClaimedTasks } from "./claimed-tasks.ts";
 import type { WorkDependencies } from "./dependencies.ts";
@@ -22,6 +22,8 @@ const LOOKING_MS_AT_ONCE = 50;
 const REST_MS_MAX = 25;
 /** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
+/** Leases that have run out are looked for so often at most; they run for half a minute. */
+const REAP_EVERY_MS = 250;
 
 /** The loop from the outside. */
 export interface WorkLoop {
@@ -55,7 +57,8 @@ export interface LoopOptions {
 export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): WorkLoop {
   const { store, gates, log } = deps;
   const { leaseMs = LEASE_MS, coolDownMs = COOL_DOWN_MS } = options;
-  const wake = (): void => alarm.abort();
+  const alarm = createAlarm();
+  const wake = alarm.ring;
   const tasks = createClaimedTasks({ store, leaseMs, log, onEnd: wake });
   const trouble = tellTrouble(deps, {
     broke: "the work loop stumbled",
@@ -74,7 +77,7 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
     isStopping: () => stopping,
   });
   let stopping = false;
-  let alarm = new AbortController();
+  let reapAt = 0;
   let loop: Promise<void> = Promise.resolve();
 
   return {
@@ -93,7 +96,6 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
 
   async function turn(): Promise<void> {
     while (!stopping) {
-      alarm = new AbortController();
       try {
         pace.began();
         gates.tryDue();
@@ -102,9 +104,13 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
         const restMs = pace.rest();
         // A timer of no time takes a millisecond.
         if (restMs > 0) await wait(restMs);
-        const quietMs = await untilDue(deps);
-        trouble.went();
-        await waitAtMost(quietMs, alarm.signal);
+        let quietMs = 0;
+        if (!alarm.hasRung()) {
+          quietMs = await untilDue(deps);
+          // Only now has the store answered everything that a turn asks.
+          trouble.went();
+        }
+        await alarm.sleep(quietMs);
       } catch (error) {
         trouble.broke(error);
         if (!stopping) await wait(coolDownMs);
@@ -113,10 +119,18 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
   }
 
   async function claimAll(): Promise<void> {
-    await store.work.reap(null);
     // Without the forge there is nothing to look at: what is marked stays so.
     const canLook = !gates.isClosed("forge") && options.resting?.() !== true;
-    if (canLook) resolving.begin();
+    if (canLook) {
+      resolving.begin();
+      // What can be told from the database alone is known after that, and claimed at once.
+      await nextTurn();
+    }
+    const time = performance.now();
+    if (time >= reapAt) {
+      reapAt = time + REAP_EVERY_MS;
+      await store.work.reap(null);
+    }
     await claimWork(canLook);
   }
 }

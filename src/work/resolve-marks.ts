@@ -32,6 +32,7 @@ export async function resolveMarks(deps: WorkDependencies): Promise<number> {
   }
   // In a storm most marks are of known items: one transaction for all, not one each.
   await deps.store.work.resolve(known);
+  if (asked.length === 0) return rows.length;
   const queue = new PQueue({ concurrency: AT_ONCE_MAX });
   await queue.addAll(asked.map((row) => async () => await resolveOrPostpone(deps, row)));
   return rows.length;
@@ -105,7 +106,8 @@ async function numbersOf(
 ): Promise<readonly number[]> {
   switch (target.kind) {
     case "number":
-      return [await itemOfNumber(deps, { repo, number: target.number }, policy)];
+      // Whether it is known was asked just before.
+      return [await itemAsked(deps, { repo, number: target.number }, policy)];
     case "branch": {
       if (target.branch === policy.repository.base) return await itemsWithPull(deps, repo);
       const pulls = await deps.forge.reader.pullsByBranch(repo, target.branch);
@@ -129,7 +131,15 @@ async function itemOfNumber(
   policy: Policy,
 ): Promise<number> {
   const known = await numberKnown(deps, { repo, target: { kind: "number", number } }, policy);
-  if (known !== null) return known;
+  return known ?? (await itemAsked(deps, { repo, number }, policy));
+}
+
+/** The work item of a number that is not known yet, as the forge has it. */
+async function itemAsked(
+  deps: WorkDependencies,
+  { repo, number }: ItemRef,
+  policy: Policy,
+): Promise<number> {
   const facts = await deps.forge.reader.lookUp(repo, number);
   if (facts.kind === "issue") return number;
   const pushed = await branchesPushed(deps, facts.headBranch, repo);

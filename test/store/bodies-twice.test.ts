@@ -9,7 +9,7 @@ import { migrate } from "../../src/store/migrations.ts";
 import { assembleStore } from "../../src/store/open-store.ts";
 import { createSessionLines } from "../../src/store/session-lines.ts";
 import type { Tables } from "../../src/store/tables.ts";
-import { type Transact, transactOnce } from "../../src/store/transact.ts";
+import { type Transact, transactOnce, waysOver } from "../../src/store/transact.ts";
 import {
   aDelivery,
   anEnd,
@@ -126,7 +126,7 @@ async function played(
     await migrate(db);
     const clock = { now: NOON };
     const store = assembleStore({
-      ...{ db, transact: transactOf(db), now: () => clock.now, warn: () => undefined },
+      ...{ db, ways: waysOver(db, transactOf(db)), now: () => clock.now, warn: () => undefined },
       createLines: createSessionLines,
       announce: () => undefined,
       checkpoint: async () => undefined,

@@ -9,7 +9,7 @@ import { openStore } from "../../src/store/open-store.ts";
 import type { SyncFile } from "../../src/store/write-ahead-log.ts";
 import { tempDirectory } from "../support/config-fixture.ts";
 import { until } from "../support/postgres-world.ts";
-import { aDelivery, anOrder, aResult, issueMark, itemRef } from "../support/store-world.ts";
+import { aDelivery, anOrder, aResult, aStart, issueMark, itemRef } from "../support/store-world.ts";
 
 const REPO = "acme/widgets";
 
@@ -115,10 +115,49 @@ test("the disk is never asked twice at once, and after each write once more at m
   expect(asked).toBeLessThan(80);
 });
 
-test("the queue itself does not wait for the disk: the next write that does brings its state there, too", async () => {
+test("a delivery wakes the loop when it is committed, and is answered when the disk has it", async () => {
   const disk = heldDisk();
   await using world = await openWorld(disk.sync);
-  const { work, meta } = world.store;
+  const { deliveries, work } = world.store;
+  disk.hold();
+  const seen: string[] = [];
+  const woken = new Promise<void>((resolve) => {
+    world.store.onWake(() => {
+      seen.push("woken");
+      resolve();
+    });
+  });
+  const answer = deliveries.record(aDelivery("d1"), [issueMark(1)]).then((kept) => seen.push(kept));
+  await woken;
+  expect(await work.unresolved(10)).toHaveLength(1);
+  await until("the disk is asked", () => disk.waiting() === 1);
+  expect(seen).toEqual(["woken"]);
+  disk.release();
+  await answer;
+  expect(seen).toEqual(["woken", "accepted"]);
+});
+
+test("a statement by itself that waits for the disk holds up nobody else either", async () => {
+  const disk = heldDisk();
+  await using world = await openWorld(disk.sync);
+  const { meta, work } = world.store;
+  disk.hold();
+  let isWritten = false;
+  const written = meta.set("name", "value").then(() => {
+    isWritten = true;
+  });
+  await until("the disk is asked", () => disk.waiting() === 1);
+  expect(await meta.get("name")).toBe("value");
+  expect(await work.claimReconcile("one", 1000)).toBeNull();
+  expect(isWritten).toBe(false);
+  disk.release();
+  await written;
+});
+
+test("the queue itself does not wait for the disk: the record of a process does, and brings all before it there", async () => {
+  const disk = heldDisk();
+  await using world = await openWorld(disk.sync);
+  const { work, runs } = world.store;
   await work.mark([issueMark(1)], true);
   const before = disk.asked();
   disk.hold();
@@ -130,13 +169,18 @@ test("the queue itself does not wait for the disk: the next write that does brin
   if (look === null) throw new Error("nothing is due");
   expect(await work.settleReconcile(look, aResult({ order: anOrder() }))).toBe(true);
   const run = await work.claimRun("one", 1000, { runs: 1, runsPerAgent: 1 });
-  expect(run?.order).toEqual(anOrder());
+  if (run === null) throw new Error("nothing to run");
+  expect(await runs.start(run, aStart("r1", run))).toBe(1);
   expect(disk.asked() - before).toBe(0);
 
-  const written = meta.set("name", "value");
+  let isOnRecord = false;
+  const spawned = runs.spawned("r1", { pid: 7, startTicks: "1", bootId: "boot" }).then(() => {
+    isOnRecord = true;
+  });
   await until("the disk is asked", () => disk.waiting() === 1);
+  expect(isOnRecord).toBe(false);
   disk.release();
-  await written;
+  await spawned;
   expect(disk.asked() - before).toBe(1);
 });
 

@@ -218,6 +218,8 @@ test("a database that is away for long is told of when that begins, once a minut
     loop.wake();
     return (await store.work.item(ITEM))?.decision === "nothing";
   });
+  // A turn that is woken again asks nothing of what is due.
+  await until(() => said.some(({ text }) => text === "the work loop goes on"));
 
   const begin = "database or disk is full";
   for (const [broke, over] of [

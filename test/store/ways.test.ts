@@ -1,0 +1,105 @@
+import { expect, test } from "bun:test";
+import { Kysely } from "kysely";
+import { bunSqliteDialect } from "../../src/store/bun-sqlite-dialect.ts";
+import { type Place, prepare } from "../../src/store/prepare.ts";
+
+interface Words {
+  word: { id: number };
+}
+
+test("what a transaction has written is read by nobody else before its commit, and never after a rollback", async () => {
+  await using world = await openWords();
+  const { ways, insert, ids } = world;
+  const gate = Promise.withResolvers<void>();
+  const written = Promise.withResolvers<void>();
+  const broken = ways.transactCompiled(async (execute) => {
+    await execute(insert({ id: 1 }));
+    written.resolve();
+    await gate.promise;
+    throw new Error("taken back");
+  });
+  await written.promise;
+  const read = ways.read(ids({}));
+  const reading = ways.transactReading(async (execute) => await execute(ids({})));
+  gate.resolve();
+  await expect(broken).rejects.toThrow("taken back");
+  expect(await read).toEqual([]);
+  expect(await reading).toEqual([]);
+});
+
+test("a statement by itself waits for a transaction that is under way, and is no part of it", async () => {
+  await using world = await openWords();
+  const { ways, insert, ids } = world;
+  const gate = Promise.withResolvers<void>();
+  const broken = ways.transactQueue(async (execute) => {
+    await execute(insert({ id: 1 }));
+    await gate.promise;
+    throw new Error("taken back");
+  });
+  const written = ways.write(insert({ id: 2 }));
+  gate.resolve();
+  await expect(broken).rejects.toThrow("taken back");
+  await written;
+  expect(await ways.read(ids({}))).toEqual([{ id: 2 }]);
+});
+
+test("Kysely's own transactions and these take turns", async () => {
+  await using world = await openWords();
+  const { db, ways, insert, ids } = world;
+  const seen: string[] = [];
+  const one = async (name: string): Promise<void> => {
+    seen.push(name);
+    await new Promise((resolve) => setImmediate(resolve));
+    seen.push(name);
+  };
+  await Promise.all([
+    db.transaction().execute(() => one("kysely")),
+    ways.transactCompiled(() => one("compiled")),
+    ways.transact(() => one("both")),
+    ways.transactQueue(() => one("queue")),
+  ]);
+  expect(seen).toHaveLength(8);
+  for (let at = 0; at < seen.length; at += 2) expect(seen[at + 1]).toBe(seen[at]);
+  await ways.write(insert({ id: 3 }));
+  expect(await ways.read(ids({}))).toEqual([{ id: 3 }]);
+});
+
+test("others hear of a commit with what it resolves with, and of none that was taken back", async () => {
+  await using world = await openWords();
+  const heard: number[] = [];
+  const note = (value: number) => heard.push(value);
+  expect(await world.ways.transactCompiled(async () => 7, note)).toBe(7);
+  const failing = world.ways.transactCompiled<number>(async () => {
+    throw new Error("taken back");
+  }, note);
+  await expect(failing).rejects.toThrow("taken back");
+  expect(heard).toEqual([7]);
+});
+
+test("closing lets those go first who asked before it; who asks later is refused", async () => {
+  const world = await openWords();
+  const { db, ways, insert } = world;
+  const first = ways.write(insert({ id: 1 }));
+  const closed = db.destroy();
+  await first;
+  await closed;
+  await expect(ways.write(insert({ id: 2 }))).rejects.toThrow("after destroy");
+  await expect(ways.transactQueue(async () => 1)).rejects.toThrow("after destroy");
+});
+
+async function openWords() {
+  const dialect = bunSqliteDialect(":memory:");
+  const db = new Kysely<Words>({ dialect });
+  await db.schema.createTable("word").addColumn("id", "integer").execute();
+  return {
+    db,
+    ways: dialect.ways(db),
+    insert: prepare((place: Place<{ id: number }>) =>
+      db.insertInto("word").values({ id: place("id") }),
+    ),
+    ids: prepare(() => db.selectFrom("word").select("id").orderBy("id")),
+    async [Symbol.asyncDispose]() {
+      await db.destroy();
+    },
+  };
+}
