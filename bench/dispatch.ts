@@ -76,15 +76,18 @@ async function wholeWay(dir: string): Promise<void> {
 
 /** The same command, started by our engine and by adnanh/webhook; without forge, workspace and jail. */
 async function besideAdnanh(dir: string): Promise<void> {
-  const { ours, theirs, deliveries } = await stubStarts(dir);
-  console.log(`delivery → stub started, engine alone: p50 ${ours.toFixed(1)} ms of ${deliveries}`);
-  if (theirs === null) {
-    console.log("adnanh/webhook is not measured: apt-get install webhook");
-    return;
+  const { first, later } = await stubStarts(dir);
+  for (const [which, { ours, theirs }] of [
+    [`the first ${first.deliveries} after a start`, first],
+    [`the ${later.deliveries} after them`, later],
+  ] as const) {
+    const beside =
+      theirs === null
+        ? "adnanh/webhook is not measured: apt-get install webhook"
+        : `adnanh/webhook ${theirs.ms.toFixed(1)} ms; ours is ${theirs.ratio.toFixed(2)} of it`;
+    console.log(`delivery → stub started, engine alone, p50 of ${which}: ${ours.toFixed(1)} ms`);
+    console.log(`  ${beside}`);
   }
-  console.log(
-    `the same by adnanh/webhook: p50 ${theirs.ms.toFixed(1)} ms; ours is ${theirs.ratio.toFixed(2)} of it`,
-  );
 }
 
 function timeOf(line: LogLine | undefined): number {

@@ -8,7 +8,9 @@ import { freePort } from "../intake/free-port.ts";
 import { SECRET } from "../intake/payload.ts";
 import { median } from "../median.ts";
 
-const DELIVERIES = 40;
+/** The first of a new process run code that nothing has warmed up; they are counted by themselves. */
+const FIRST = 40;
+const DELIVERIES = 140;
 /** Between two deliveries, so that each finds nothing left of the one before. */
 const QUIET_MS = 50;
 const PATIENCE_MS = 30_000;
@@ -20,7 +22,7 @@ interface Starter {
   readonly child: ChildProcess;
 }
 
-/** Medians, in milliseconds. */
+/** Medians of some deliveries, in milliseconds. */
 interface StubStarts {
   readonly ours: number;
   /** `ratio`: of ours to theirs, of each two turns; null where it is not installed. */
@@ -32,7 +34,9 @@ interface StubStarts {
  * How long it takes from sending a lone delivery (an assignment) to the first thing the command it
  * starts does: our engine (no forge, no workspace, see engine.ts) and adnanh/webhook take turns.
  */
-export async function stubStarts(dir: string): Promise<StubStarts> {
+export async function stubStarts(
+  dir: string,
+): Promise<{ readonly first: StubStarts; readonly later: StubStarts }> {
   const started = join(dir, "started");
   const stub = join(dir, "stub.sh");
   await writeFile(stub, `#!/bin/sh\ndate +%s%N > ${started}.new; mv ${started}.new ${started}\n`, {
@@ -58,13 +62,16 @@ export async function stubStarts(dir: string): Promise<StubStarts> {
   } finally {
     for (const { child } of starters) child.kill("SIGKILL");
   }
-  const [ours = [], theirs] = times;
-  const ratios = ours.map((ms, turn) => ms / (theirs?.[turn] ?? Number.NaN));
-  return {
-    ours: median(ours),
-    theirs: theirs === undefined ? null : { ms: median(theirs), ratio: median(ratios) },
-    deliveries: DELIVERIES,
+  const between = (from: number, to: number): StubStarts => {
+    const [ours = [], theirs] = times.map((all) => all.slice(from, to));
+    const ratios = ours.map((ms, turn) => ms / (theirs?.[turn] ?? Number.NaN));
+    return {
+      ours: median(ours),
+      theirs: theirs === undefined ? null : { ms: median(theirs), ratio: median(ratios) },
+      deliveries: to - from,
+    };
   };
+  return { first: between(0, FIRST), later: between(FIRST, DELIVERIES) };
 }
 
 async function startEngine(dir: string, stub: string): Promise<Starter> {

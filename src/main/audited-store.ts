@@ -9,8 +9,9 @@ const KEPT_MAX = 10_000;
 const TEXT_CHARACTERS_MAX = 300;
 
 /**
- * The same store, with a line in the audit for everything it has made durable that somebody may have
- * to answer for: an accepted delivery, a run's start and end, the result of an effect, a pause.
+ * The same store, with a line in the audit for everything somebody may have to answer for: an accepted
+ * delivery, a run's start and end, the result of an effect, a pause. What it tells of is durable, but for
+ * a run's start: on SQLite the disk has that run with the record of its process.
  */
 export function auditedStore(store: Store, audit: Audit): Store {
   return {

@@ -29,7 +29,10 @@ export interface Store {
   checkpoint(): Promise<void>;
   /** Epoch ms by the clock that leases are counted by: the process's own, or the database's where several processes share one. */
   now(): number;
-  /** Called after every write that may make work due, with PostgreSQL also after those of other processes. */
+  /**
+   * Called once others can read a write that may make work due, for a delivery before the disk has it; with
+   * PostgreSQL also after those of other processes.
+   */
   onWake(listener: () => void): void;
   /** Called after every write for which the disk of the database had no room; the write itself fails. */
   onFull(listener: () => void): void;

@@ -53,9 +53,13 @@ function waysOf<Tables>(driver: SqliteDriver, db: Kysely<Tables>): Ways<Tables> 
     },
     async transactCompiled(body, onCommit) {
       const { result, wrote } = await driver.transact("writing", body);
+      // The disk works while those who are told do.
       const flushed = wrote ? driver.flush() : null;
-      onCommit?.(result);
-      await flushed;
+      try {
+        onCommit?.(result);
+      } finally {
+        await flushed;
+      }
       return result;
     },
     async transactQueue(body) {
@@ -65,6 +69,7 @@ function waysOf<Tables>(driver: SqliteDriver, db: Kysely<Tables>): Ways<Tables> 
       return (await driver.transact("reading", body)).result;
     },
     async read(query) {
+      // Mostly nobody has the connection, and it needs no turn.
       return driver.performNow(query) ?? (await driver.perform(query)).result;
     },
     async write(query) {
@@ -103,7 +108,10 @@ class OneConnectionAdapter extends SqliteAdapter {
     return true;
   }
 
-  /** There is one; who waits for it waits in the driver, Kysely or not. */
+  /**
+   * True, although there is one: for `false` Kysely puts a queue of its own before the driver, and who
+   * waits there would come after `destroy` and is not seen by `areFree`.
+   */
   override get supportsMultipleConnections(): boolean {
     return true;
   }

@@ -41,7 +41,7 @@ export function createConversations({
 }
 
 /** What is written of a conversation when a run begins it, inside the transaction of the run. */
-interface Beginnings {
+export interface Beginnings {
   /** Ends the one that it takes the place of, before the session is written. */
   readonly endEarlier: (
     execute: Execute,
@@ -55,7 +55,7 @@ interface Beginnings {
 /** Makes the functions that write of a conversation that begins. */
 export function createBeginnings(db: Kysely<Tables>): Beginnings {
   const endCurrent = prepareEndCurrent(db);
-  const setReason = prepare((place: Place<Beginning & { key: string; session: string }>) =>
+  const setReason = prepare(db, (place: Place<Beginning & { key: string; session: string }>) =>
     db
       .updateTable("conversation")
       .set({ why: place("why"), hand_over: place("handOver") })
@@ -91,6 +91,7 @@ export async function sawContext(
 /** Ends the current conversation of a key, unless it is the one of the session `besides` (empty: of none). */
 function prepareEndCurrent(db: Kysely<Tables>) {
   return prepare(
+    db,
     (place: Place<{ key: string; why: SessionDrop; at: number; besides: string }>) => ({
       compile: () =>
         sql`update conversation set ended_at = ${place("at")}, ended_why = ${place("why")},

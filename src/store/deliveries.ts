@@ -41,7 +41,7 @@ export function createDeliveries(
     try {
       const written = await context.transactCompiled(
         (execute) => write(execute, batch, context.now()),
-        // Its item is looked at while the disk takes it in: a hint that is lost after all does no harm.
+        // Their items are looked at while the disk takes them in: a hint that is lost after all does no harm.
         context.wake,
       );
       originals.remember(written.originals);

@@ -5,7 +5,7 @@ import type { EffectStore } from "../ports/store/effects.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
 import type { StoreContext } from "./context.ts";
 import { createHoldsRun } from "./leases.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import type { EffectTable, Tables } from "./tables.ts";
 import { firstOf } from "./transact.ts";
 
@@ -14,14 +14,15 @@ export function createEffectStore(context: StoreContext): EffectStore {
   const { db } = context;
   const holdsRun = createHoldsRun(db);
   const write = prepareIntent(db);
-  const find = prepare((place: Place<{ key: string }>) =>
+  const find = prepare(db, (place: Place<{ key: string }>) =>
     db.selectFrom("effect").selectAll().where("key", "=", place("key")),
   );
   const finish = prepare(
+    db,
     (place: Place<Pick<EffectTable, "state" | "ref"> & { id: number; text: string }>) =>
       db
         .updateTable("effect")
-        .set({ state: place("state"), ref: place("ref"), text: place("text") })
+        .set(places(place, ["state", "ref", "text"]))
         .where("id", "=", place("id"))
         // What is on the forge stays there: nothing later can undo a `done`.
         .where("state", "<>", "done"),
@@ -56,28 +57,21 @@ export function createEffectStore(context: StoreContext): EffectStore {
   };
 }
 
+/** The columns an intent is written with. */
+const INTENDED = ["key", "run", "repo", "number", "tool", "at"] as const;
+
 /** An intent of a key that has none yet, or whose act was refused. */
 function prepareIntent(db: Kysely<Tables>) {
-  return prepare(
-    (place: Place<Pick<EffectTable, "key" | "run" | "repo" | "number" | "tool" | "at">>) =>
-      db
-        .insertInto("effect")
-        .values({
-          key: place("key"),
-          run: place("run"),
-          repo: place("repo"),
-          number: place("number"),
-          tool: place("tool"),
-          state: "intent",
-          ref: null,
-          at: place("at"),
-        })
-        .onConflict((conflict) =>
-          conflict
-            .column("key")
-            .doUpdateSet({ state: "intent", run: place("run"), at: place("at"), text: "" })
-            .where("effect.state", "=", "refused"),
-        ),
+  return prepare(db, (place: Place<Pick<EffectTable, (typeof INTENDED)[number]>>) =>
+    db
+      .insertInto("effect")
+      .values({ ...places(place, INTENDED), state: "intent", ref: null })
+      .onConflict((conflict) =>
+        conflict
+          .column("key")
+          .doUpdateSet({ ...places(place, ["run", "at"]), state: "intent", text: "" })
+          .where("effect.state", "=", "refused"),
+      ),
   );
 }
 

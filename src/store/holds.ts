@@ -4,7 +4,7 @@ import type { ItemRef } from "../domain/snapshot.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import type { Executor, StoreContext } from "./context.ts";
 import { createMarkItems } from "./mark-items.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { createTakeSequence } from "./sequence.ts";
 import type { HoldTable, Tables } from "./tables.ts";
 import { type Execute, executeIn, firstOf } from "./transact.ts";
@@ -86,12 +86,11 @@ export function createHolds(
 export function createReadHold(
   db: Kysely<Tables>,
 ): (execute: Execute, item: ItemRef) => Promise<Hold | null> {
-  const find = prepare((place: Place<ItemRef>) =>
+  const find = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("hold")
       .selectAll()
-      .where("repo", "=", place("repo"))
-      .where("number", "=", place("number")),
+      .where((eb) => eb.and(places(place, ["repo", "number"]))),
   );
   return async (execute, { repo, number }) => {
     const row = await firstOf(execute(find({ repo, number })));

@@ -4,7 +4,7 @@ import type { ItemRow } from "../ports/store/items.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { readJson } from "./json-columns.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { snapshotSchema } from "./snapshot-schema.ts";
 import type { Tables } from "./tables.ts";
 import { firstOf } from "./transact.ts";
@@ -13,23 +13,21 @@ import { firstOf } from "./transact.ts";
 export function createItems(
   context: StoreContext,
 ): Pick<WorkStore, "items" | "item" | "isKnown" | "snapshot" | "localItems"> {
-  const findItem = prepare((place: Place<ItemRef>) =>
-    itemRows(context.db)
-      .where("item.repo", "=", place("repo"))
-      .where("item.number", "=", place("number")),
+  const { db } = context;
+  const findItem = prepare(db, (place: Place<ItemRef>) =>
+    itemRows(db).where("item.repo", "=", place("repo")).where("item.number", "=", place("number")),
   );
-  const findId = prepare((place: Place<ItemRef>) =>
-    context.db
+  const findId = prepare(db, (place: Place<ItemRef>) =>
+    db
       .selectFrom("item")
       .select("id")
-      .where("repo", "=", place("repo"))
-      .where("number", "=", place("number")),
+      .where((eb) => eb.and(places(place, ["repo", "number"]))),
   );
   return {
     async items(limit, before) {
       const count = pageLimit(limit);
       // By the order in which they became known: a row never moves while somebody turns the pages.
-      const rows = await itemRows(context.db)
+      const rows = await itemRows(db)
         .where("item.id", "<", pageCursor(before))
         .orderBy("item.id", "desc")
         .limit(count + 1)
@@ -45,7 +43,7 @@ export function createItems(
       return row !== undefined;
     },
     async snapshot(ref) {
-      const row = await context.db
+      const row = await db
         .selectFrom("snapshot")
         .select("snapshot_json")
         .where("repo", "=", ref.repo)
@@ -56,7 +54,7 @@ export function createItems(
       return readJson(row.snapshot_json, snapshotSchema, { warn: context.warn, where });
     },
     async localItems() {
-      return findLocal(context.db);
+      return findLocal(db);
     },
   };
 }

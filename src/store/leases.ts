@@ -62,7 +62,7 @@ export function isOf(of: ClaimKey | Place<ClaimKey>, kind: LeaseKind | null) {
 export function createHoldsRun(
   db: Kysely<Tables>,
 ): (execute: Execute, claim: Claim, now: number) => Promise<boolean> {
-  const find = prepare((place: Place<ClaimKey & { now: number }>) =>
+  const find = prepare(db, (place: Place<ClaimKey & { now: number }>) =>
     db
       .selectFrom("item")
       .select("id")
@@ -83,7 +83,7 @@ export function createLeases(
   context: StoreContext,
 ): Pick<WorkStore, "heartbeat" | "leaseState" | "reap"> {
   const { db, now } = context;
-  const renew = prepare((place: Place<ClaimKey & { now: number; until: number }>) =>
+  const renew = prepare(db, (place: Place<ClaimKey & { now: number; until: number }>) =>
     db
       .updateTable("item")
       .set({ lease_until: place("until") })
@@ -91,14 +91,14 @@ export function createLeases(
       .where("lease_until", ">", place("now"))
       .returning("mark"),
   );
-  const findLiving = prepare((place: Place<ClaimKey & { now: number }>) =>
+  const findLiving = prepare(db, (place: Place<ClaimKey & { now: number }>) =>
     db
       .selectFrom("item")
       .select("mark")
       .where(isOf(place, null))
       .where("lease_until", ">", place("now")),
   );
-  const findOver = prepare((place: Place<{ now: number }>) =>
+  const findOver = prepare(db, (place: Place<{ now: number }>) =>
     db
       .selectFrom("item")
       .select("id")
@@ -111,21 +111,21 @@ export function createLeases(
 
   const stateOf = async (
     claim: Claim,
-    held: Promise<readonly { readonly mark: number }[]>,
+    row: { readonly mark: number } | undefined,
   ): Promise<LeaseState> => {
-    const row = await firstOf(held);
     return row === undefined
       ? { held: false, mark: await markOf(db, claim) }
       : { held: true, mark: row.mark };
   };
   return {
     async heartbeat(claim, leaseMs) {
-      const times = { now: now(), until: now() + leaseMs };
-      return await stateOf(claim, context.write(renew({ ...claimKey(claim), ...times })));
+      const at = now();
+      const query = renew({ ...claimKey(claim), now: at, until: at + leaseMs });
+      return await stateOf(claim, await firstOf(context.write(query)));
     },
     async leaseState(claim) {
       const query = findLiving({ ...claimKey(claim), now: now() });
-      return await stateOf(claim, context.read(query));
+      return await stateOf(claim, await firstOf(context.read(query)));
     },
     async reap(owner) {
       const time = now();

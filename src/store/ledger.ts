@@ -16,8 +16,9 @@ export function createLedger(context: StoreContext): LedgerStore {
       return await context.transactReading((execute) => readLedger(execute, item, context.now()));
     },
     async spending(item) {
-      const { hasTaintedRun: _, ...spending } = await readCosts(context.read, item, context.now());
-      return spending;
+      const costs = await readCosts(context.read, item, context.now());
+      const { usdItem, usdToday, tokensToday } = costs;
+      return { usdItem, usdToday, tokensToday };
     },
     async branchTried(item, branch) {
       await db

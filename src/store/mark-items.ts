@@ -21,6 +21,7 @@ export type MarkItems = (
 /** Makes the function that marks items. */
 export function createMarkItems(db: Kysely<Tables>): MarkItems {
   const upsert = prepare(
+    db,
     (place: Place<ItemRef & { seq: number; at: number; urgent: number | null }>) =>
       db
         .insertInto("item")

@@ -1,10 +1,10 @@
-import type { ExpressionBuilder } from "kysely";
+import type { CompiledQuery, ExpressionBuilder } from "kysely";
 import type { Mark, MarkMove, MarkRow, MarkTarget } from "../ports/store/marks.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import { byCount } from "./by-count.ts";
 import type { StoreContext } from "./context.ts";
 import { createMarkItems } from "./mark-items.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { createTakeSequence } from "./sequence.ts";
 import type { MarkTable, Tables } from "./tables.ts";
 import { type Execute, firstOf } from "./transact.ts";
@@ -14,7 +14,7 @@ export function createMarks(
   context: StoreContext,
 ): Pick<WorkStore, "mark" | "unresolved" | "postpone" | "resolve"> {
   const addMarks = createAddMarks(context);
-  const findUnresolved = prepareUnresolved(context);
+  const findUnresolved = createFindUnresolved(context);
   const moveMark = createMoveMark(context);
   return {
     async mark(marks, urgent) {
@@ -25,8 +25,9 @@ export function createMarks(
       context.wake();
     },
     async unresolved(limit) {
-      const page = { now: context.now(), limit: Math.max(1, Math.trunc(limit)) };
-      return (await context.read(findUnresolved(page))).map(toMarkRow);
+      const count = Math.max(1, Math.trunc(limit));
+      const rows = await context.read(findUnresolved(context.now(), count));
+      return rows.slice(0, count).map(toMarkRow);
     },
     async postpone(row, until) {
       await context.db
@@ -86,9 +87,14 @@ export function createAddMarks({ db }: Pick<StoreContext, "db">): AddMarks {
   };
 }
 
-/** Those that may be asked about, urgent ones first. */
-function prepareUnresolved({ db }: Pick<StoreContext, "db">) {
-  return prepare((place: Place<{ now: number; limit: number }>) =>
+/** So many marks, and no others, are asked for by the loop. */
+const USUAL_LIMIT = 50;
+
+/** Makes the query of those that may be asked about, urgent ones first; `count` of them or more. */
+function createFindUnresolved({
+  db,
+}: Pick<StoreContext, "db">): (now: number, count: number) => CompiledQuery<MarkTable> {
+  const find = (place: Place<{ now: number }>, count: number) =>
     db
       .selectFrom("mark")
       .selectAll()
@@ -96,8 +102,10 @@ function prepareUnresolved({ db }: Pick<StoreContext, "db">) {
       .orderBy((eb) => eb.case().when("urgent_seq", "is", null).then(1).else(0).end())
       .orderBy("urgent_seq")
       .orderBy("first_seq")
-      .limit(place("limit")),
-  );
+      .limit(count);
+  const findUsual = prepare(db, (place: Place<{ now: number }>) => find(place, USUAL_LIMIT));
+  return (now, count) =>
+    count <= USUAL_LIMIT ? findUsual({ now }) : find(() => now, count).compile();
 }
 
 type MarkKey = Pick<MarkTable, "repo" | "kind" | "value">;
@@ -106,11 +114,11 @@ type MarkKey = Pick<MarkTable, "repo" | "kind" | "value">;
 function createMoveMark({
   db,
 }: Pick<StoreContext, "db">): (execute: Execute, move: MarkMove) => Promise<void> {
-  const find = prepare((place: Place<MarkKey>) =>
+  const find = prepare(db, (place: Place<MarkKey>) =>
     db.selectFrom("mark").selectAll().where(isMark(place)),
   );
-  const remove = prepare((place: Place<MarkKey>) => db.deleteFrom("mark").where(isMark(place)));
-  const restart = prepare((place: Place<MarkKey & { seq: number; urgent: number | null }>) =>
+  const remove = prepare(db, (place: Place<MarkKey>) => db.deleteFrom("mark").where(isMark(place)));
+  const restart = prepare(db, (place: Place<MarkKey & { seq: number; urgent: number | null }>) =>
     db
       .updateTable("mark")
       .set({ first_seq: place("seq"), urgent_seq: place("urgent"), not_before: null, tries: 0 })
@@ -140,7 +148,7 @@ function createMoveMark({
 
 function isMark(place: Place<MarkKey>) {
   return (eb: ExpressionBuilder<Tables, "mark">) =>
-    eb.and({ repo: place("repo"), kind: place("kind"), value: place("value") });
+    eb.and(places(place, ["repo", "kind", "value"]));
 }
 
 function keyOf(mark: Mark): MarkKey {

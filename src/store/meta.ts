@@ -1,18 +1,18 @@
 import type { MetaStore } from "../ports/store/meta.ts";
 import type { StoreContext } from "./context.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { firstOf } from "./transact.ts";
 
 /** Small values of the service itself. */
 export function createMeta(context: StoreContext): MetaStore {
   const { db } = context;
-  const find = prepare((place: Place<{ key: string }>) =>
+  const find = prepare(db, (place: Place<{ key: string }>) =>
     db.selectFrom("meta").select("value").where("key", "=", place("key")),
   );
-  const put = prepare((place: Place<{ key: string; value: string }>) =>
+  const put = prepare(db, (place: Place<{ key: string; value: string }>) =>
     db
       .insertInto("meta")
-      .values({ key: place("key"), value: place("value") })
+      .values(places(place, ["key", "value"]))
       .onConflict((conflict) =>
         conflict.column("key").doUpdateSet((eb) => ({ value: eb.ref("excluded.value") })),
       ),

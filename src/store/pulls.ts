@@ -1,17 +1,16 @@
 import type { PullTable } from "../ports/store/pulls.ts";
 import type { StoreContext } from "./context.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { firstOf } from "./transact.ts";
 
 /** Which work item a pull request belongs to; a row never changes once written. */
 export function createPulls(context: StoreContext): PullTable {
   const { db, transact } = context;
-  const findItem = prepare((place: Place<{ repo: string; pull: number }>) =>
+  const findItem = prepare(db, (place: Place<{ repo: string; pull: number }>) =>
     db
       .selectFrom("pull")
       .select("number")
-      .where("repo", "=", place("repo"))
-      .where("pull", "=", place("pull")),
+      .where((eb) => eb.and(places(place, ["repo", "pull"]))),
   );
   return {
     async itemOf(repo, pull) {

@@ -52,7 +52,9 @@ export function createQueueState(
 export function createReadPaused(
   db: Kysely<Tables>,
 ): (execute: Execute) => Promise<readonly PauseScope[]> {
-  const find = prepare(() => db.selectFrom("pause").selectAll().orderBy("kind").orderBy("name"));
+  const find = prepare(db, () =>
+    db.selectFrom("pause").selectAll().orderBy("kind").orderBy("name"),
+  );
   return async (execute) => (await execute(find({}))).map(toScope);
 }
 
@@ -78,24 +80,27 @@ function scopeName(scope: PauseScope): string {
   }
 }
 
-/** Makes the function that finds the earliest of: a lease runs out, a marked item may be looked at, an item asked to be looked at. */
+/**
+ * Makes the function that finds the earliest of: a lease runs out, a marked item may be looked at, an item
+ * asked to be looked at.
+ */
 function createFindNextDue(
   db: Kysely<Tables>,
 ): (execute: Execute, now: number) => Promise<number | null> {
-  const findLeased = prepare(() =>
+  const findLeased = prepare(db, () =>
     db
       .selectFrom("item")
       .select((eb) => eb.fn.min("lease_until").as("at"))
       .where("lease_until", "is not", null),
   );
-  const findMarked = prepare((place: Place<{ now: number }>) =>
+  const findMarked = prepare(db, (place: Place<{ now: number }>) =>
     db
       .selectFrom("item")
       .select(sql<number | null>`min(coalesce(not_before, ${place("now")}))`.as("at"))
       .where((eb) => eb("item.mark", ">", eb.ref("item.settled")))
       .where(isFree),
   );
-  const findTimed = prepare(() =>
+  const findTimed = prepare(db, () =>
     db
       .selectFrom("item")
       .select(

@@ -2,11 +2,12 @@ import type { Kysely } from "kysely";
 import type { Spending } from "../domain/budget.ts";
 import type { Ledger } from "../domain/ledger.ts";
 import type { ItemRef } from "../domain/snapshot.ts";
+import type { PauseScope } from "../ports/store/work.ts";
 import type { StoreContext } from "./context.ts";
 import { toEffect } from "./effects.ts";
 import { createReadHold } from "./holds.ts";
 import { parksOf } from "./parks.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { createReadPaused } from "./queue-state.ts";
 import { toRunRecord } from "./run-rows.ts";
 import type { Tables } from "./tables.ts";
@@ -17,38 +18,44 @@ const ROWS_MAX = 500;
 
 const DAY_MS = 86_400_000;
 
-/** Makes the function that reads the ledger of one item inside one transaction; `now` (epoch ms) says which UTC day is today. */
+/** The columns that name an item. */
+const ITEM = ["repo", "number"] as const;
+
+/**
+ * Makes the function that reads the ledger of one item inside one transaction; `now` (epoch ms) says
+ * which UTC day is today.
+ */
 export function createReadLedger({
   db,
   warn,
 }: StoreContext): (execute: Execute, item: ItemRef, now: number) => Promise<Ledger> {
-  const findRuns = prepare((place: Place<ItemRef>) =>
+  const findRuns = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("run")
       .selectAll()
-      .where((eb) => eb.and({ ...at(place) }))
+      .where((eb) => eb.and(places(place, ITEM)))
       .orderBy("seq", "desc")
       .limit(ROWS_MAX),
   );
-  const findEffects = prepare((place: Place<ItemRef>) =>
+  const findEffects = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("effect")
       .selectAll()
-      .where((eb) => eb.and({ ...at(place) }))
+      .where((eb) => eb.and(places(place, ITEM)))
       .orderBy("id", "desc")
       .limit(ROWS_MAX),
   );
-  const findItem = prepare((place: Place<ItemRef>) =>
+  const findItem = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("item")
       .select(["parks_json", "continued_after"])
-      .where((eb) => eb.and({ ...at(place) })),
+      .where((eb) => eb.and(places(place, ITEM))),
   );
-  const findPushes = prepare((place: Place<ItemRef>) =>
+  const findPushes = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("push")
       .select("sha")
-      .where((eb) => eb.and({ ...at(place) }))
+      .where((eb) => eb.and(places(place, ITEM)))
       .orderBy("seq", "desc")
       .limit(ROWS_MAX),
   );
@@ -81,39 +88,35 @@ export function createReadLedger({
   };
 }
 
-/** The columns that name one item, with the places of a prepared query. */
-function at(place: Place<ItemRef>): ItemRef {
-  return { repo: place("repo"), number: place("number") };
-}
-
 function createReadLeftovers(
   db: Kysely<Tables>,
 ): (
   execute: Execute,
   item: ItemRef,
 ) => Promise<Ledger["leftovers"] & { readonly hasTaintedSession: boolean }> {
-  const findBranches = prepare((place: Place<ItemRef>) =>
+  const findBranches = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("branch")
       .select("branch")
-      .where((eb) => eb.and({ ...at(place) }))
+      .where((eb) => eb.and(places(place, ITEM)))
       .where("tried", "=", 0)
       .orderBy("branch"),
   );
-  const findSessions = prepare((place: Place<ItemRef>) =>
+  const findSessions = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("session")
       .select("tainted")
-      .where((eb) => eb.and({ ...at(place) })),
+      .where((eb) => eb.and(places(place, ITEM))),
   );
-  const findClones = prepare((place: Place<ItemRef>) =>
+  const findClones = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("clone")
       .select("agent")
-      .where((eb) => eb.and({ ...at(place) })),
+      .where((eb) => eb.and(places(place, ITEM))),
   );
   return async (execute, item) => {
     const branches = await execute(findBranches(item));
+    // Of both a row an agent at most.
     const sessions = await execute(findSessions(item));
     const clones = await execute(findClones(item));
     return {
@@ -125,7 +128,10 @@ function createReadLeftovers(
   };
 }
 
-/** Makes the function that reads what an item and the UTC day of `now` (epoch ms) have cost by now, and whether a run of the item was tainted. */
+/**
+ * Makes the function that reads what an item and the UTC day of `now` (epoch ms) have cost by now, and
+ * whether a run of the item was tainted.
+ */
 export function createReadCosts(
   db: Kysely<Tables>,
 ): (
@@ -134,17 +140,17 @@ export function createReadCosts(
   now: number,
 ) => Promise<Spending & { readonly hasTaintedRun: boolean }> {
   // Of one item, living runs included.
-  const sumItem = prepare((place: Place<ItemRef>) =>
+  const sumItem = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("run")
       .select((eb) => [
         eb.fn.sum<number | null>("usd").as("usd"),
         eb.fn.max<number | null>("tainted").as("tainted"),
       ])
-      .where((eb) => eb.and({ ...at(place) })),
+      .where((eb) => eb.and(places(place, ITEM))),
   );
   // Of all runs that ended at or after `since` or are alive.
-  const sumDay = prepare((place: Place<{ since: number }>) =>
+  const sumDay = prepare(db, (place: Place<{ since: number }>) =>
     db
       .selectFrom("run")
       .select((eb) => [
@@ -169,10 +175,7 @@ export function createReadCosts(
   };
 }
 
-function pausedFor(
-  scopes: Awaited<ReturnType<ReturnType<typeof createReadPaused>>>,
-  item: ItemRef,
-): Ledger["paused"] {
+function pausedFor(scopes: readonly PauseScope[], item: ItemRef): Ledger["paused"] {
   return {
     all: scopes.some(
       (scope) => scope.kind === "all" || (scope.kind === "repo" && scope.repo === item.repo),

@@ -1,9 +1,9 @@
-import type { ExpressionBuilder } from "kysely";
+import type { ExpressionBuilder, Selectable } from "kysely";
 import type { Claim, ReconcileResult } from "../ports/store/claims.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import type { StoreContext } from "./context.ts";
 import { type ClaimKey, claimKey, isFree, isOf, NO_LEASE } from "./leases.ts";
-import { type Place, prepare } from "./prepare.ts";
+import { type Place, places, prepare } from "./prepare.ts";
 import { createTakeSequence } from "./sequence.ts";
 import type { ItemTable, Tables } from "./tables.ts";
 import { type Execute, firstOf } from "./transact.ts";
@@ -74,7 +74,7 @@ export function createReconcileClaims(
 }
 
 function prepareMayBeDue({ db }: StoreContext) {
-  return prepare((place: Place<{ now: number }>) => {
+  return prepare(db, (place: Place<{ now: number }>) => {
     const free = db.selectFrom("item").select("id").where(isFree).limit(1);
     const isTimed = free
       .where("look_again_at", "is not", null)
@@ -96,7 +96,7 @@ function createFindDue({
       .where(isFree)
       .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", place("now"))]))
       .limit(1);
-  const findUrgent = prepare((place: Place<{ now: number }>) =>
+  const findUrgent = prepare(db, (place: Place<{ now: number }>) =>
     open(place)
       .select("marked_at as since")
       .where(isMarked)
@@ -104,14 +104,14 @@ function createFindDue({
       .orderBy("urgent_seq"),
   );
   // No time: the mark was taken by a lease that has run out, so it has waited the longest.
-  const findMarked = prepare((place: Place<{ now: number }>) =>
+  const findMarked = prepare(db, (place: Place<{ now: number }>) =>
     open(place)
       .select("marked_at as since")
       .where(isMarked)
       .orderBy("marked_at", (order) => order.asc().nullsFirst())
       .orderBy("marked_seq"),
   );
-  const findTimed = prepare((place: Place<{ now: number }>) =>
+  const findTimed = prepare(db, (place: Place<{ now: number }>) =>
     open(place)
       .select("look_again_at as since")
       .where("look_again_at", "is not", null)
@@ -143,6 +143,7 @@ function createLease({
   holder: { readonly owner: string; readonly until: number },
 ) => Promise<Claim> {
   const update = prepare(
+    db,
     (place: Place<{ id: number; owner: string; until: number; fence: number }>) =>
       db
         .updateTable("item")
@@ -165,56 +166,43 @@ function createLease({
   };
 }
 
-/** What a settled look writes into its item. */
-type SettledColumns = Pick<
-  ItemTable,
-  | "settled"
-  | "pull"
-  | "look_again_at"
-  | "order_json"
-  | "order_agent"
-  | "order_fingerprint"
-  | "order_seq"
-> & { decision: string; reason: string; state: ReconcileResult["state"]; parks_json: string };
+/** The columns that a settled look writes into its item. */
+const SETTLED = [
+  "settled",
+  "decision",
+  "reason",
+  "state",
+  "look_again_at",
+  "pull",
+  "parks_json",
+  "order_json",
+  "order_agent",
+  "order_fingerprint",
+  "order_seq",
+] as const;
+
+type SettledItem = Pick<Selectable<ItemTable>, "id" | (typeof SETTLED)[number]>;
 
 /** Makes the function that takes what came of a look; it resolves with false where the claim is no more. */
 function createSettle({
   db,
 }: StoreContext): (execute: Execute, claim: Claim, result: ReconcileResult) => Promise<boolean> {
-  const findHeld = prepare((place: Place<ClaimKey>) =>
+  const findHeld = prepare(db, (place: Place<ClaimKey>) =>
     db
       .selectFrom("item")
       .select(["id", "settled", "pull", "order_fingerprint", "order_seq"])
       .where(isOf(place, "reconcile")),
   );
-  const update = prepare((place: Place<SettledColumns & { id: number }>) =>
+  const update = prepare(db, (place: Place<SettledItem>) =>
     db
       .updateTable("item")
-      .set({
-        ...NO_LEASE,
-        settled: place("settled"),
-        decision: place("decision"),
-        reason: place("reason"),
-        state: place("state"),
-        look_again_at: place("look_again_at"),
-        not_before: null,
-        pull: place("pull"),
-        parks_json: place("parks_json"),
-        order_json: place("order_json"),
-        order_agent: place("order_agent"),
-        order_fingerprint: place("order_fingerprint"),
-        order_seq: place("order_seq"),
-      })
+      .set({ ...NO_LEASE, ...places(place, SETTLED), not_before: null })
       .where("id", "=", place("id")),
   );
-  const writeSnapshot = prepare((place: Place<Tables["snapshot"]>) =>
+  const writeSnapshot = prepare(db, (place: Place<Tables["snapshot"]>) =>
     db
       .insertInto("snapshot")
-      .values({
-        repo: place("repo"),
-        number: place("number"),
-        snapshot_json: place("snapshot_json"),
-      })
+      .values(places(place, ["repo", "number", "snapshot_json"]))
       .onConflict((conflict) =>
         conflict
           .columns(["repo", "number"])

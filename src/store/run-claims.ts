@@ -98,13 +98,13 @@ function createMarkUrgent({
 }
 
 function prepareHasOrder({ db }: StoreContext) {
-  return prepare(() =>
+  return prepare(db, () =>
     db.selectFrom("item").select("id").where("order_seq", "is not", null).where(isFree).limit(1),
   );
 }
 
 function prepareCountRuns({ db }: StoreContext) {
-  return prepare((place: Place<{ now: number }>) =>
+  return prepare(db, (place: Place<{ now: number }>) =>
     db
       .selectFrom("item")
       .select((eb) => eb.fn.countAll<number>().as("count"))
@@ -115,6 +115,7 @@ function prepareCountRuns({ db }: StoreContext) {
 
 function prepareLease({ db }: StoreContext) {
   return prepare(
+    db,
     (place: Place<{ id: number; owner: string; until: number; agent: string; fence: number }>) =>
       db
         .updateTable("item")
@@ -136,7 +137,10 @@ type OrderRow = Pick<
   "id" | "repo" | "number" | "mark" | "fence" | "order_json"
 >;
 
-/** Makes the function that finds the order that waits the longest of those whose agent and repository may run now and whose agent no gate holds. */
+/**
+ * Makes the function that finds the order that waits the longest of those whose agent and repository may
+ * run now and whose agent no gate holds.
+ */
 function createFindOrder({
   db,
 }: StoreContext): (
@@ -156,16 +160,12 @@ function createFindOrder({
       .$if(held.length > 0, (query) => query.where("order_agent", "not in", held))
       .orderBy("order_seq")
       .limit(1);
-  const findAny = prepare((place: Place<{ now: number; most: number }>) => find(place, []));
+  const findAny = prepare(db, (place: Place<{ now: number; most: number }>) => find(place, []));
   return async (execute, now, { runsPerAgent: most, held = [] }) => {
+    const values = { now, most };
     // A closed gate is rare, and the text depends on how many there are.
     const query =
-      held.length === 0
-        ? findAny({ now, most })
-        : prepare((place: Place<{ now: number; most: number }>) => find(place, held))({
-            now,
-            most,
-          });
+      held.length === 0 ? findAny(values) : find((name) => values[name], held).compile();
     return await firstOf(execute(query));
   };
 }

@@ -3,7 +3,7 @@ import { StoreFailure } from "../ports/store/failure.ts";
 import type { RunEnd, RunStart, RunStore } from "../ports/store/runs.ts";
 import type { SessionRow } from "../ports/store/sessions.ts";
 import type { Executor, StoreContext } from "./context.ts";
-import { createBeginnings, sawContext } from "./conversations.ts";
+import { type Beginnings, createBeginnings, sawContext } from "./conversations.ts";
 import { type Place, prepare } from "./prepare.ts";
 import { listUnfinished, sumSpent } from "./run-totals.ts";
 import { createRunViews } from "./run-views.ts";
@@ -14,9 +14,10 @@ import { executeIn, firstOf } from "./transact.ts";
 /** The runs: each is written when it starts and ended exactly once. */
 export function createRuns(context: StoreContext): RunStore {
   const { db, transact, now, warn } = context;
-  const startRun = createStartRun(context);
   const beginnings = createBeginnings(db);
+  const startRun = createStartRun(context, beginnings);
   const notePid = prepare(
+    db,
     (place: Place<{ id: string; pid: number; startTicks: string; bootId: string }>) =>
       db
         .updateTable("run")
@@ -101,7 +102,7 @@ async function changeSession(
     session: SessionRow;
     told: Pick<RunStart, "shown" | "seen" | "begins">;
     at: number;
-    beginnings: ReturnType<typeof createBeginnings>;
+    beginnings: Beginnings;
   },
 ): Promise<void> {
   const { session, told, at, beginnings } = change;

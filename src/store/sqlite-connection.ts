@@ -31,7 +31,7 @@ const STATEMENTS_MAX = 200;
 export interface SqliteOptions {
   /** Hears of every write for which the disk had no room. */
   readonly onFull?: () => void;
-  /** Hears once that something committed may not be on the disk; every write fails from then on. */
+  /** Hears once that something committed may not be on the disk; every write that waits for the disk fails from then on. */
   readonly onUnsynced?: () => void;
   /** How the log is brought to the disk; `fdatasync` when absent. */
   readonly sync?: SyncFile;

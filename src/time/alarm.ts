@@ -4,7 +4,10 @@ export interface Alarm {
   ring(): void;
   /** Whether it was rung since the last sleep. */
   hasRung(): boolean;
-  /** Resolves after `ms` milliseconds, or when it is rung if that is earlier, and says whether it was; one sleeper at a time. */
+  /**
+   * Resolves after `ms` milliseconds, or when it is rung if that is earlier, and says whether it was; one
+   * sleeper at a time.
+   */
   sleep(ms: number): Promise<boolean>;
 }
 

@@ -20,12 +20,12 @@ export async function keepLease(
   work: () => Promise<void>,
   keeping: LeaseKeeping,
 ): Promise<void> {
-  const ended = createAlarm();
-  const beating = beat(claim, keeping, ended);
+  const alarm = createAlarm();
+  const beating = beat(claim, keeping, alarm);
   try {
     await work();
   } finally {
-    ended.ring();
+    alarm.ring();
     await beating;
   }
 }
@@ -33,9 +33,9 @@ export async function keepLease(
 async function beat(
   claim: Claim,
   { store, leaseMs, log }: LeaseKeeping,
-  ended: Alarm,
+  alarm: Alarm,
 ): Promise<void> {
-  while (!(await ended.sleep(leaseMs / 3))) {
+  while (!(await alarm.sleep(leaseMs / 3))) {
     try {
       if (!(await store.work.heartbeat(claim, leaseMs)).held) return;
     } catch (error) {

@@ -22,7 +22,7 @@ const LOOKING_MS_AT_ONCE = 50;
 const REST_MS_MAX = 25;
 /** After something broke, not at once again. */
 const COOL_DOWN_MS = 1000;
-/** Leases that have run out are looked for so often at most; they run for half a minute. */
+/** Leases that have run out are not looked for in every turn: a quarter of a second is nothing to half a minute. */
 const REAP_EVERY_MS = 250;
 
 /** The loop from the outside. */
@@ -107,7 +107,7 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
         let quietMs = 0;
         if (!alarm.hasRung()) {
           quietMs = await untilDue(deps);
-          // Only now has the store answered everything that a turn asks.
+          // Only now has the store answered everything that a turn asks; in a storm that is said later.
           trouble.went();
         }
         await alarm.sleep(quietMs);

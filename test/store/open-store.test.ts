@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { chmod, readFile, stat, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openStore } from "../../src/store/open-store.ts";
-import { aDelivery, issueMark, markItem, openStoreWorld } from "../support/store-world.ts";
+import { aDelivery, issueMark, itemRef, markItem, openStoreWorld } from "../support/store-world.ts";
 
 const failureOf = (path: string) =>
   openStore({ path, now: () => 0 }).then(
@@ -176,3 +176,19 @@ test("a lock of another process is waited for without holding anything else of t
   expect(turns).toBeGreaterThanOrEqual(50);
   expect(await world.store.meta.get("one")).toBe("1");
 }, 15_000);
+
+test("what only looks needs no lock: it is answered while another process writes", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  using other = new Database(world.path);
+  other.run("begin immediate");
+  try {
+    expect(await store.work.reap(null)).toBe(0);
+    expect(await store.work.claimReconcile("one", 1000)).toBeNull();
+    expect(await store.work.claimRun("one", 1000, { runs: 1, runsPerAgent: 1 })).toBeNull();
+    expect((await store.ledger.read(itemRef(1))).runs).toEqual([]);
+    expect(await store.meta.get("name")).toBeNull();
+  } finally {
+    other.run("rollback");
+  }
+});

@@ -57,6 +57,18 @@ test("the limits of all runs and of each agent hold, and a free slot is given on
   expect(next.map((claim) => claim.item.number)).toEqual([3]);
 });
 
+test("an order whose agent a gate holds waits, and lets those of others go first", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  await orderRun(store, 1);
+  await orderRun(store, 2, anOrder({ agent: "reviewer", skill: "review" }));
+
+  expect(await claimAll(store, { ...MANY, held: ["reviewer", "boss"] })).toEqual([]);
+  const [other, none] = await claimAll(store, { ...MANY, held: ["boss"] });
+  expect([other?.item.number, none]).toEqual([2, undefined]);
+  expect((await claimAll(store, MANY)).map((claim) => claim.item.number)).toEqual([1]);
+});
+
 test("a pause of everything, a repository or an agent holds its orders back", async () => {
   await using world = await openStoreWorld();
   const { store } = world;

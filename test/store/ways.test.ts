@@ -76,15 +76,35 @@ test("others hear of a commit with what it resolves with, and of none that was t
   expect(heard).toEqual([7]);
 });
 
-test("closing lets those go first who asked before it; who asks later is refused", async () => {
-  const world = await openWords();
-  const { db, ways, insert } = world;
-  const first = ways.write(insert({ id: 1 }));
+test("closing waits for a transaction that is under way, and for those that wait behind it; who asks later is refused", async () => {
+  const { db, ways, insert } = await openWords();
+  const gate = Promise.withResolvers<void>();
+  const first = ways.transactCompiled(async (execute) => {
+    await execute(insert({ id: 1 }));
+    await gate.promise;
+    return await execute(insert({ id: 2 }));
+  });
+  const behind = ways.write(insert({ id: 3 }));
+  const kysely = db.insertInto("word").values({ id: 4 }).execute();
   const closed = db.destroy();
-  await first;
-  await closed;
-  await expect(ways.write(insert({ id: 2 }))).rejects.toThrow("after destroy");
+  await new Promise((resolve) => setImmediate(resolve));
+  gate.resolve();
+  await Promise.all([first, behind, kysely, closed]);
+  await expect(ways.write(insert({ id: 5 }))).rejects.toThrow("after destroy");
   await expect(ways.transactQueue(async () => 1)).rejects.toThrow("after destroy");
+});
+
+test("a listener of a commit that throws takes nothing back and leaves no promise behind", async () => {
+  await using world = await openWords();
+  const { ways, insert, ids } = world;
+  const written = ways.transactCompiled(
+    async (execute) => await execute(insert({ id: 1 })),
+    () => {
+      throw new Error("did not want to hear");
+    },
+  );
+  await expect(written).rejects.toThrow("did not want to hear");
+  expect(await ways.read(ids({}))).toEqual([{ id: 1 }]);
 });
 
 async function openWords() {
@@ -94,10 +114,10 @@ async function openWords() {
   return {
     db,
     ways: dialect.ways(db),
-    insert: prepare((place: Place<{ id: number }>) =>
+    insert: prepare(db, (place: Place<{ id: number }>) =>
       db.insertInto("word").values({ id: place("id") }),
     ),
-    ids: prepare(() => db.selectFrom("word").select("id").orderBy("id")),
+    ids: prepare(db, () => db.selectFrom("word").select("id").orderBy("id")),
     async [Symbol.asyncDispose]() {
       await db.destroy();
     },

@@ -235,3 +235,63 @@ test("a database that is away for long is told of when that begins, once a minut
     expect(Number(last?.["times"])).toBeGreaterThan(Number(second?.["more"]));
   }
 });
+
+test("a turn during which the loop was woken asks nothing of what is due next: the next one begins at once", async () => {
+  await using world = await workWorld({});
+  const { store, loop } = world;
+  const { nextDue, claimReconcile } = store.work;
+  let turns = 0;
+  let turnsBeforeAsked = 0;
+  Object.assign(store.work, {
+    claimReconcile: async (owner: string, leaseMs: number) => {
+      turns += 1;
+      if (turns < 5) loop.wake();
+      return await claimReconcile(owner, leaseMs);
+    },
+    nextDue: async () => {
+      turnsBeforeAsked ||= turns;
+      return await nextDue();
+    },
+  });
+  loop.start();
+  await until(() => turnsBeforeAsked > 0);
+  expect(turnsBeforeAsked).toBe(5);
+});
+
+test("a lease that runs out while the loop turns is freed, and its item looked at", async () => {
+  await using world = await workWorld({
+    readSnapshot: async () => snapshotWith({ assignees: [], acts: [] }),
+  });
+  const { store, loop } = world;
+  await store.work.mark([MARK], true);
+  const [row] = await store.work.unresolved(1);
+  if (row === undefined) throw new Error("nothing is marked");
+  await store.work.resolve([{ row, items: [ITEM] }]);
+  expect(await store.work.claimReconcile("somebody who is gone", LEASE_MS)).not.toBeNull();
+  loop.start();
+  await until(async () => (await store.work.item(ITEM))?.decision === "nothing");
+});
+
+test("however often the loop is woken, leases that ran out are looked for four times a second at most", async () => {
+  await using world = await workWorld({});
+  const { store, loop } = world;
+  const { reap, claimReconcile } = store.work;
+  let turns = 0;
+  const reaps: number[] = [];
+  Object.assign(store.work, {
+    claimReconcile: async (owner: string, leaseMs: number) => {
+      turns += 1;
+      loop.wake();
+      return await claimReconcile(owner, leaseMs);
+    },
+    reap: async (owner: string | null) => {
+      reaps.push(performance.now());
+      return await reap(owner);
+    },
+  });
+  loop.start();
+  await until(() => reaps.length >= 3);
+  const [first = 0, second = 0, third = 0] = reaps;
+  expect(Math.min(second - first, third - second)).toBeGreaterThanOrEqual(249);
+  expect(turns).toBeGreaterThan(10);
+});

@@ -56,8 +56,13 @@ export interface RunView extends RunRecord {
 
 /** The runs, from their start to their end. */
 export interface RunStore {
-  /** Writes run and session in one transaction, fenced by the claim; false when the lease is lost. Resolves with the attempt number. */
+  /**
+   * Writes run and session in one transaction, fenced by the claim; resolves with the number of the attempt,
+   * null when the lease is lost. On SQLite a power cut may take both back until `spawned` has resolved:
+   * nothing may be done for the run before.
+   */
   start(claim: Claim, run: RunStart): Promise<number | null>;
+  /** Records the process of a run; durable when it resolves, with everything written before. Throws StoreFailure `unknown_run`. */
   spawned(run: string, process: ProcessIdentity): Promise<void>;
   pushed(run: string, branch: string, sha: string): Promise<void>;
   /** The run goes on in another session (the old conversation was lost); writes both rows in one transaction. */

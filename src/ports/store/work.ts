@@ -6,7 +6,10 @@ import type { ItemRow } from "./items.ts";
 import type { Mark, MarkMove, MarkRow } from "./marks.ts";
 import type { Page } from "./page.ts";
 
-/** The queue: marks, work items with their leases, pauses and holds. */
+/**
+ * The queue: marks, work items with their leases, pauses and holds. What `resolve`, `claimReconcile`,
+ * `claimRun` and `settleReconcile` have written, a power cut may take back as a whole on SQLite (ADR 0010).
+ */
 export interface WorkStore {
   /** Adds one to the counter of every mark; `urgent` ones (webhooks) are reconciled before sweeps. */
   mark(marks: readonly Mark[], urgent: boolean): Promise<void>;
