@@ -72,6 +72,9 @@ function waysOf<Tables>(driver: SqliteDriver, db: Kysely<Tables>): Ways<Tables> 
       // Mostly nobody has the connection, and it needs no turn.
       return driver.performNow(query) ?? (await driver.perform(query)).result;
     },
+    async writeQueue(query) {
+      return (await driver.perform(query)).result;
+    },
     async write(query) {
       const { result, wrote } = await driver.perform(query);
       if (wrote) await driver.flush();
@@ -130,14 +133,22 @@ function createDriver(path: string, options: SqliteOptions): SqliteDriver {
   return {
     transact: (kind, body) =>
       turns.take(async () => {
-        const { begin, perform, commit, rollback } = opened();
+        const { begin, perform, execute, commit, rollback } = opened();
+        let isOver = false;
+        const carryOut: Execute = async (query) => {
+          if (isOver) throw new Error("a statement came after the end of its transaction");
+          // Only a writing one has its lock from the beginning.
+          return kind === "writing" ? perform(query).rows : (await execute(query)).rows;
+        };
         await begin(kind);
         try {
-          const result = await body(async <Row>(query: CompiledQuery<Row>) => perform(query).rows);
+          const result = await body(carryOut);
           return { result, wrote: commit() };
         } catch (error) {
           rollback();
           throw error;
+        } finally {
+          isOver = true;
         }
       }),
     perform: (query) => turns.take(async () => await opened().performAlone(query)),

@@ -121,7 +121,7 @@ export function createLeases(
     async heartbeat(claim, leaseMs) {
       const at = now();
       const query = renew({ ...claimKey(claim), now: at, until: at + leaseMs });
-      return await stateOf(claim, await firstOf(context.write(query)));
+      return await stateOf(claim, await firstOf(context.writeQueue(query)));
     },
     async leaseState(claim) {
       const query = findLiving({ ...claimKey(claim), now: now() });

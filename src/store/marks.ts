@@ -30,11 +30,11 @@ export function createMarks(
       return rows.slice(0, count).map(toMarkRow);
     },
     async postpone(row, until) {
-      await context.db
+      const later = context.db
         .updateTable("mark")
         .set((eb) => ({ not_before: until, tries: eb("tries", "+", 1) }))
-        .where((eb) => eb.and(keyOf(row.mark)))
-        .execute();
+        .where((eb) => eb.and(keyOf(row.mark)));
+      await context.writeQueue(later.compile());
     },
     async resolve(moves) {
       if (moves.length === 0) return;

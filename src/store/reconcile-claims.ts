@@ -40,7 +40,7 @@ export function createReconcileClaims(
     async claimItem(item, owner, leaseMs) {
       const now = context.now();
       // One statement: of several who want it one gets it, whatever the engine.
-      const held = await context.db
+      const claim = context.db
         .updateTable("item")
         .set((eb) => ({
           ...NO_LEASE,
@@ -52,17 +52,17 @@ export function createReconcileClaims(
         .where((eb) => eb.and({ repo: item.repo, number: item.number }))
         // A lease that ran out is freed first: what ran under it has to be ended.
         .where("lease_until", "is", null)
-        .returning(["fence", "mark"])
-        .executeTakeFirst();
+        .returning(["fence", "mark"]);
+      const held = await firstOf(context.writeQueue(claim.compile()));
       if (held === undefined) return null;
       return { item: { repo: item.repo, number: item.number }, owner, ...held };
     },
     async release(claim) {
-      await context.db
+      const free = context.db
         .updateTable("item")
         .set(NO_LEASE)
-        .where(isOf(claimKey(claim), "reconcile"))
-        .execute();
+        .where(isOf(claimKey(claim), "reconcile"));
+      await context.writeQueue(free.compile());
       context.wake();
     },
     async settleReconcile(claim, result) {

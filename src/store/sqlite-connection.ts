@@ -46,7 +46,7 @@ export interface SqliteConnection {
   rollback(): void;
   /** Resolves when the disk has everything that was committed before. */
   flush(): Promise<void>;
-  /** Carries out a statement at once: only inside a transaction, where nobody else holds the lock. */
+  /** Carries out a statement at once: only inside a writing transaction, where nobody else holds the lock. */
   perform<Row>(query: CompiledQuery<Row>): QueryResult<Row>;
   /** Carries out a statement by itself; `wrote`: it has written something that is not on the disk yet. */
   performAlone<Row>(

@@ -48,6 +48,8 @@ export interface Ways<Tables> {
   readonly read: Execute;
   /** One writing statement by itself; durable when it resolves. */
   readonly write: Execute;
+  /** The same of what only the queue knows, see `transactQueue`. */
+  readonly writeQueue: Execute;
 }
 
 /** The ways that go through Kysely, whatever the engine. */
@@ -69,6 +71,7 @@ export function waysOver<Tables>(db: Kysely<Tables>, transact: Transact<Tables>)
         .execute((tx) => body(executeIn(tx))),
     read: alone,
     write: alone,
+    writeQueue: alone,
   };
 }
 

@@ -72,9 +72,10 @@ async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<
     await resolveOne(deps, row);
   } catch (error) {
     if (!(error instanceof ForgeFailure)) throw error;
-    // A number that is not there concerns nothing; everything else is no answer.
+    // A number that is not there concerns nothing, unless it became known meanwhile; everything else is no answer.
     if (error.kind === "not_found") {
-      await deps.store.work.resolve([{ row, items: [] }]);
+      const items = (await itemsKnown(deps, row.mark)) ?? [];
+      await deps.store.work.resolve([{ row, items }]);
       return;
     }
     const wait = deps.now() + backoffMs(row.tries + 1, BACKOFF, deps.chance());

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { Kysely } from "kysely";
 import { bunSqliteDialect } from "../../src/store/bun-sqlite-dialect.ts";
 import { type Place, prepare } from "../../src/store/prepare.ts";
+import type { Execute } from "../../src/store/transact.ts";
 
 interface Words {
   word: { id: number };
@@ -62,6 +63,18 @@ test("Kysely's own transactions and these take turns", async () => {
   for (let at = 0; at < seen.length; at += 2) expect(seen[at + 1]).toBe(seen[at]);
   await ways.write(insert({ id: 3 }));
   expect(await ways.read(ids({}))).toEqual([{ id: 3 }]);
+});
+
+test("a statement that comes after the end of its transaction is refused, not carried out in another", async () => {
+  await using world = await openWords();
+  const { ways, insert, ids } = world;
+  let kept: Execute | null = null;
+  await ways.transactQueue(async (execute) => {
+    kept = execute;
+  });
+  const late = kept as Execute | null;
+  await expect(late?.(insert({ id: 1 }))).rejects.toThrow("after the end");
+  expect(await ways.read(ids({}))).toEqual([]);
 });
 
 test("others hear of a commit with what it resolves with, and of none that was taken back", async () => {

@@ -171,6 +171,7 @@ test("the queue itself does not wait for the disk: the record of a process does,
   const run = await work.claimRun("one", 1000, { runs: 1, runsPerAgent: 1 });
   if (run === null) throw new Error("nothing to run");
   expect(await runs.start(run, aStart("r1", run))).toBe(1);
+  expect(await work.heartbeat(run, 2000)).toMatchObject({ held: true });
   expect(disk.asked() - before).toBe(0);
 
   let isOnRecord = false;

@@ -11,6 +11,8 @@ import {
 } from "../support/store-world.ts";
 import { policyWith } from "../support/world.ts";
 
+const REPO = itemRef(1).repo;
+
 type LookUp = (number: number) => Promise<void>;
 
 function work({ store, clock }: StoreWorld, lookUp: LookUp) {
@@ -122,3 +124,22 @@ test.each([
     expect(suspected).toEqual([...expected]);
   },
 );
+
+test("a number that becomes known while the forge says it is not there keeps its mark", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  const branch = { repo: REPO, target: { kind: "branch", branch: "boss/1-work" } } as const;
+  const { deps } = work(world, async () => {
+    const rows = await store.work.unresolved(10);
+    const row = rows.find(({ mark }) => mark.target.kind === "branch");
+    if (row === undefined) throw new Error("the branch is not marked");
+    await store.work.resolve([{ row, items: [itemRef(1)] }]);
+    throw new ForgeFailure("not_found", "GET: no such number");
+  });
+  await store.work.mark([issueMark(1)], true);
+  const resolving = resolveMarks(deps);
+  await store.work.mark([branch], true);
+  await resolving;
+  expect(await store.work.unresolved(10)).toEqual([]);
+  expect(await store.work.claimReconcile("me", 1000)).toMatchObject({ item: itemRef(1), mark: 2 });
+});

@@ -7,8 +7,9 @@ import type { Mark, MarkMove, MarkRow } from "./marks.ts";
 import type { Page } from "./page.ts";
 
 /**
- * The queue: marks, work items with their leases, pauses and holds. What `resolve`, `claimReconcile`,
- * `claimRun` and `settleReconcile` have written, a power cut may take back as a whole on SQLite (ADR 0010).
+ * The queue: marks, work items with their leases, pauses and holds. What the claims, their renewal,
+ * `resolve`, `postpone` and `settleReconcile` have written, a power cut may take back as a whole on SQLite
+ * (ADR 0010).
  */
 export interface WorkStore {
   /** Adds one to the counter of every mark; `urgent` ones (webhooks) are reconciled before sweeps. */
