@@ -42,7 +42,7 @@ interface Receiver {
 async function main(): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), "claude-hooks-bench-"));
   try {
-    const receivers = [floor, ours, ...(await peers(dir))];
+    const receivers = [floor, durableFloor, ours, ...(await peers(dir))];
     const rates = new Map(receivers.map(({ name }) => [name, [] as LoadResult[]]));
     const delays = new Map(receivers.map(({ name }) => [name, [] as LoadResult[]]));
     const syncs: Syncs[] = [];
@@ -69,6 +69,12 @@ const floor: Receiver = {
   name: "floor: Bun.serve, HMAC, parse",
   durable: false,
   start: async () => await listening([process.execPath, here("intake/floor.ts")]),
+};
+
+const durableFloor: Receiver = {
+  name: "floor with a shared fdatasync",
+  durable: true,
+  start: async (dir) => await listening([process.execPath, here("intake/durable-floor.ts"), dir]),
 };
 
 const ours: Receiver = {
@@ -194,6 +200,7 @@ function print(measured: {
         `${Math.round(median(rates(receiver)))}/s`.padStart(8),
         receiver === ours ? "" : `ours is ${median(ratios).toFixed(2)} of it (${list(ratios)})`,
         `at ${OPEN_RATE}/s: p50 ${ms(median(open(receiver).map(({ p50 }) => p50)))}, p99 ${ms(median(open(receiver).map(({ p99 }) => p99)))}`,
+        receiver.durable ? `(p99 ${list(open(receiver).map(({ p99 }) => p99))})` : "",
         receiver.durable ? "durable" : "keeps nothing",
       ].join("  "),
     );
