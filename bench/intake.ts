@@ -74,7 +74,7 @@ const floor: Receiver = {
 const durableFloor: Receiver = {
   name: "floor with a shared fdatasync",
   durable: true,
-  start: async (dir) => await listening([process.execPath, here("intake/durable-floor.ts"), dir]),
+  start: async (dir) => await listening([process.execPath, here("intake/floor.ts"), dir]),
 };
 
 const ours: Receiver = {
