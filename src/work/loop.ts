@@ -16,7 +16,8 @@ const SLEEP_MS_MIN = 50;
 /**
  * Looks may take half of the time for good, and this much at once. In a storm of 200 deliveries a
  * second every one wakes the loop, and each look asks the store a dozen things; a lone delivery needs
- * four looks until its run begins, and none of them should wait.
+ * one to three looks until its run begins (whether it waits for the forge in between), and none of them
+ * should wait.
  */
 const LOOKING_MS_AT_ONCE = 50;
 const REST_MS_MAX = 25;
