@@ -82,8 +82,9 @@ export async function writeConfig(options: ServiceOptions): Promise<string> {
   const { dir, tokens, model } = options;
   const secrets = join(dir, "secrets");
   const tools = join(dir, "tools");
+  const programs = join(tools, "bin");
   await mkdir(secrets, { recursive: true, mode: 0o700 });
-  await mkdir(tools, { recursive: true });
+  await mkdir(programs, { recursive: true });
   const write = async (name: string, value: string): Promise<void> => {
     await writeFile(join(secrets, name), value, { mode: 0o600 });
   };
@@ -91,8 +92,9 @@ export async function writeConfig(options: ServiceOptions): Promise<string> {
   await write("anthropic", model.key);
   await write("admin", randomBytes(32).toString("hex"));
   for (const agent of AGENTS) await write(agent, tokens.get(agent) ?? "");
-  // The repository's tests run with `bun`: its directory is what a tool chain in `read` looks like.
-  await symlink(process.execPath, join(tools, "bun")).catch(ignoreExisting);
+  // The repository's tests run with `bun`, which the host need not have in its path (script/setup puts
+  // it into the checkout, under another name): a tool chain in `read` has it in a directory `bin`.
+  await symlink(process.execPath, join(programs, "bun")).catch(ignoreExisting);
   const path = join(dir, "claude-hooks.yaml");
   await writeFile(path, configText(options, [tools, dirname(process.execPath)]));
   return path;
