@@ -11,7 +11,7 @@ import {
 } from "kysely";
 
 /** The advisory lock that every writing transaction holds; any fixed number, the same in all versions. */
-const WRITER_LOCK = 5_022_140_917;
+export const WRITER_LOCK = 5_022_140_917;
 
 /** How long a transaction may wait for its turn, and how long one statement of it may take. */
 const STATEMENT_MS_MAX = 10_000;

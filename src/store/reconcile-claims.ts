@@ -39,7 +39,6 @@ export function createReconcileClaims(
     },
     async claimItem(item, owner, leaseMs) {
       const now = context.now();
-      // One statement: of several who want it one gets it, whatever the engine.
       const claim = context.db
         .updateTable("item")
         .set((eb) => ({
@@ -51,9 +50,10 @@ export function createReconcileClaims(
         }))
         .where((eb) => eb.and({ repo: item.repo, number: item.number }))
         // A lease that ran out is freed first: what ran under it has to be ended.
-        .where("lease_until", "is", null)
+        .where(isFree)
         .returning(["fence", "mark"]);
-      const held = await firstOf(context.writeQueue(claim.compile()));
+      // In a turn, although it is one statement: another claim may have read that the item is free, and gives it out.
+      const held = await context.transactQueue((execute) => firstOf(execute(claim.compile())));
       if (held === undefined) return null;
       return { item: { repo: item.repo, number: item.number }, owner, ...held };
     },
