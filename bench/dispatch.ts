@@ -5,11 +5,15 @@ import { readConversation, say, use } from "../demo/model/conversation.ts";
 import type { LogLine } from "../demo/scenario/service.ts";
 import { REPO } from "../demo/scenario/widgets.ts";
 import { startWorld } from "../demo/scenario/world.ts";
-import { stubStarts } from "./dispatch/stub-starts.ts";
+import { loneDeliveries } from "./dispatch/lone-deliveries.ts";
+import { type LoadRound, underLoad } from "./dispatch/under-load.ts";
 import { median } from "./median.ts";
 
 const ISSUES = 20;
 const PATIENCE_MS = 30_000;
+/** Lone deliveries just after a start run code that nothing has warmed up; they are counted by themselves. */
+const FIRST = 40;
+const RATIOS_SHOWN_MAX = 5;
 
 /** Milliseconds from the delivery of one assignment to what followed. */
 interface Timing {
@@ -76,19 +80,42 @@ async function wholeWay(dir: string): Promise<void> {
 
 /** The same command, started by our engine and by adnanh/webhook; without forge, workspace and jail. */
 async function besideAdnanh(dir: string): Promise<void> {
-  const { first, later } = await stubStarts(dir);
-  for (const [which, { ours, theirs }] of [
-    [`the first ${first.deliveries} after a start`, first],
-    [`the ${later.deliveries} after them`, later],
-  ] as const) {
-    const beside =
-      theirs === null
-        ? "adnanh/webhook is not measured: apt-get install webhook"
-        : `adnanh/webhook ${theirs.ms.toFixed(1)} ms; ours is ${theirs.ratio.toFixed(2)} of it`;
-    console.log(`delivery → stub started, engine alone, p50 of ${which}: ${ours.toFixed(1)} ms`);
-    console.log(`  ${beside}`);
-  }
+  console.log("delivery → stub started, engine alone:");
+  const [warming, ...rounds] = await underLoad(join(dir, "load"));
+  const loaded = { ours: rounds.map(({ ours }) => ours), theirs: theirsOf(rounds) };
+  tell("p50 at 40 deliveries a second, rounds of 8 s", loaded);
+  tell("  the round before them, just started", {
+    ours: [warming.ours],
+    theirs: theirsOf([warming]),
+  });
+  const { ours, theirs } = await loneDeliveries(join(dir, "lone"));
+  const part = (from: number, to?: number) => ({
+    ours: ours.slice(from, to),
+    theirs: theirs.slice(from, to),
+  });
+  tell(`lone deliveries, the first ${FIRST} after a start`, part(0, FIRST));
+  tell(`  the ${ours.length - FIRST} after them`, part(FIRST));
 }
+
+function theirsOf(rounds: readonly LoadRound[]): readonly number[] {
+  return rounds.flatMap(({ theirs }) => theirs ?? []);
+}
+
+/** Medians of both, and of the ratios of what was measured together. */
+function tell(
+  what: string,
+  { ours, theirs }: { readonly ours: readonly number[]; readonly theirs: readonly number[] },
+): void {
+  const ratios = ours.map((ms, at) => ms / (theirs[at] ?? Number.NaN));
+  const all = ratios.length <= RATIOS_SHOWN_MAX ? ` (${ratios.map(short).join(" ")})` : "";
+  const beside =
+    theirs.length === 0
+      ? "adnanh/webhook is not measured: apt-get install webhook"
+      : `adnanh/webhook ${short(median(theirs))} ms; ours is ${short(median(ratios))} of it${all}`;
+  console.log(`${what}: ${short(median(ours))} ms; ${beside}`);
+}
+
+const short = (value: number): string => value.toFixed(2);
 
 function timeOf(line: LogLine | undefined): number {
   return Date.parse(String(line?.["time"]));

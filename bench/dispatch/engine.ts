@@ -13,15 +13,17 @@ import { anEnd, aStart } from "../../test/support/store-world.ts";
 import { policyWith, snapshotWith } from "../../test/support/world.ts";
 import { SECRET } from "../intake/payload.ts";
 
-const LIMITS = { runs: 8, runsPerAgent: 8 };
+/** More than ever run at once. */
+const LIMITS = { runs: 64, runsPerAgent: 64 };
 
 /**
  * `bun bench/dispatch/engine.ts <dir> <stub>`: what lies between a delivery and the start of a
  * command when neither forge nor workspace take any time: intake, database on disk, the queue, its
  * loop, the decision and the record of the run, all real. The forge answers from memory, and what a
- * run carries out is the stub.
+ * run carries out is the stub, with the issue's number as its argument; as Claude it has an environment of its own.
  */
 const [dir = "", stub = ""] = process.argv.slice(2);
+const ENVIRONMENT = { PATH: process.env["PATH"] ?? "" };
 const ignore = (): void => undefined;
 const log = { debug: ignore, info: ignore, warn: console.error, error: console.error };
 const store = await openStore({ path: join(dir, "claude-hooks.db"), now: Date.now });
@@ -47,7 +49,8 @@ const loop = createWorkLoop(parts as WorkDependencies, {
   run: async (claim) => {
     const id = randomUUID();
     await store.runs.start(claim, aStart(id, claim));
-    await once(spawn(stub, { stdio: "ignore" }), "exit");
+    const child = spawn(stub, [String(claim.item.number)], { stdio: "ignore", env: ENVIRONMENT });
+    await once(child, "exit");
     await store.runs.end(anEnd(id));
     await store.work.settleRun(claim, { notBefore: null, park: null });
   },

@@ -12,16 +12,24 @@ import { firstOf } from "./transact.ts";
 /** The part of the work store that says what is known of the items. */
 export function createItems(
   context: StoreContext,
-): Pick<WorkStore, "items" | "item" | "isKnown" | "snapshot" | "localItems"> {
+): Pick<WorkStore, "items" | "item" | "knownNumber" | "snapshot" | "localItems"> {
   const { db } = context;
   const findItem = prepare(db, (place: Place<ItemRef>) =>
     itemRows(db).where("item.repo", "=", place("repo")).where("item.number", "=", place("number")),
   );
-  const findId = prepare(db, (place: Place<ItemRef>) =>
-    db
-      .selectFrom("item")
-      .select("id")
-      .where((eb) => eb.and(places(place, ["repo", "number"]))),
+  const findNumber = prepare(db, (place: Place<ItemRef>) =>
+    db.selectNoFrom((eb) => {
+      const ofPull = eb
+        .selectFrom("pull")
+        .select("number")
+        .where("repo", "=", place("repo"))
+        .where("pull", "=", place("number"));
+      const own = eb
+        .selectFrom("item")
+        .select("number")
+        .where((item) => item.and(places(place, ["repo", "number"])));
+      return eb.fn.coalesce(ofPull, own).as("number");
+    }),
   );
   return {
     async items(limit, before) {
@@ -38,9 +46,9 @@ export function createItems(
       const row = await firstOf(context.read(findItem(ref)));
       return row === undefined ? null : toItemRow(row);
     },
-    async isKnown(ref) {
-      const row = await firstOf(context.read(findId(ref)));
-      return row !== undefined;
+    async knownNumber({ repo, number }) {
+      const row = await firstOf(context.read(findNumber({ repo, number })));
+      return row?.number ?? null;
     },
     async snapshot(ref) {
       const row = await db

@@ -3,22 +3,22 @@ import type { LedgerStore } from "../ports/store/ledger.ts";
 import { createClones } from "./clones.ts";
 import type { StoreContext } from "./context.ts";
 import { placeOf } from "./place-of.ts";
-import { createReadCosts, createReadLedger } from "./read-ledger.ts";
+import { createReadCosts, createReadLedger, createReadSpentToday } from "./read-ledger.ts";
 
 /** What the service itself knows of an item. */
 export function createLedger(context: StoreContext): LedgerStore {
   const { db } = context;
   const readLedger = createReadLedger(context);
   const readCosts = createReadCosts(db);
+  const readSpentToday = createReadSpentToday(db);
   return {
     ...createClones(context),
     async read(item) {
       return await context.transactReading((execute) => readLedger(execute, item, context.now()));
     },
     async spending(item) {
-      const costs = await readCosts(context.read, item, context.now());
-      const { usdItem, usdToday, tokensToday } = costs;
-      return { usdItem, usdToday, tokensToday };
+      const { usdItem } = await readCosts(context.read, item);
+      return { usdItem, ...(await readSpentToday(context.read, context.now())) };
     },
     async branchTried(item, branch) {
       await db

@@ -114,10 +114,19 @@ type MarkKey = Pick<MarkTable, "repo" | "kind" | "value">;
 function createMoveMark({
   db,
 }: Pick<StoreContext, "db">): (execute: Execute, move: MarkMove) => Promise<void> {
-  const find = prepare(db, (place: Place<MarkKey>) =>
-    db.selectFrom("mark").selectAll().where(isMark(place)),
+  const remove = prepare(db, (place: Place<MarkKey & { count: number }>) =>
+    db
+      .deleteFrom("mark")
+      .where(isMark(place))
+      .where("count", "=", place("count"))
+      .returning(["count", "first_seq", "urgent_seq", "first_at"]),
   );
-  const remove = prepare(db, (place: Place<MarkKey>) => db.deleteFrom("mark").where(isMark(place)));
+  const find = prepare(db, (place: Place<MarkKey>) =>
+    db
+      .selectFrom("mark")
+      .select(["count", "first_seq", "urgent_seq", "first_at"])
+      .where(isMark(place)),
+  );
   const restart = prepare(db, (place: Place<MarkKey & { seq: number; urgent: number | null }>) =>
     db
       .updateTable("mark")
@@ -128,7 +137,9 @@ function createMoveMark({
 
   return async (execute, { row, items }) => {
     const key = keyOf(row.mark);
-    const found = await firstOf(execute(find(key)));
+    const removed = await firstOf(execute(remove({ ...key, count: row.count })));
+    // Mostly nothing has marked it meanwhile.
+    const found = removed ?? (await firstOf(execute(find(key))));
     // Somebody else has moved it already.
     if (found === undefined) return;
     await markItems(execute, items, {
@@ -136,10 +147,7 @@ function createMoveMark({
       urgent: found.urgent_seq !== null,
       at: found.first_at,
     });
-    if (found.count === row.count) {
-      await execute(remove(key));
-      return;
-    }
+    if (removed !== undefined) return;
     // A mark that came meanwhile stays, as if it were the first.
     const urgent = found.urgent_seq === null ? null : found.count;
     await execute(restart({ ...key, seq: found.count, urgent }));

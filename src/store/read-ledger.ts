@@ -51,16 +51,9 @@ export function createReadLedger({
       .select(["parks_json", "continued_after"])
       .where((eb) => eb.and(places(place, ITEM))),
   );
-  const findPushes = prepare(db, (place: Place<ItemRef>) =>
-    db
-      .selectFrom("push")
-      .select("sha")
-      .where((eb) => eb.and(places(place, ITEM)))
-      .orderBy("seq", "desc")
-      .limit(ROWS_MAX),
-  );
-  const readLeftovers = createReadLeftovers(db);
-  const readCosts = createReadCosts(db);
+  const readOfRuns = createReadOfRuns(db);
+  const readPlaces = createReadPlaces(db);
+  const readSpentToday = createReadSpentToday(db);
   const readPaused = createReadPaused(db);
   const readHold = createReadHold(db);
 
@@ -69,18 +62,19 @@ export function createReadLedger({
     const runs = await execute(findRuns(item));
     const effects = await execute(findEffects(item));
     const row = await firstOf(execute(findItem(item)));
-    const pushes = await execute(findPushes(item));
-    const { hasTaintedSession, ...leftovers } = await readLeftovers(execute, item);
-    const { hasTaintedRun, ...spending } = await readCosts(execute, item, now);
+    const { branches, pushed, ...ofRuns } =
+      runs.length === 0 ? OF_NO_RUN : await readOfRuns(execute, item);
+    const { hasTaintedSession, ...kept } = await readPlaces(execute, item);
     return {
       runs: runs.toReversed().map((run) => toRunRecord(run, warn)),
       parks: row === undefined ? [] : parksOf(row.parks_json, item, warn),
       effects: effects.toReversed().map(toEffect),
-      leftovers,
-      pushed: [...new Set(pushes.toReversed().map(({ sha }) => sha))],
+      leftovers: { ...kept, branches },
+      pushed,
       // Runs keep the taint of sessions that are gone.
-      tainted: hasTaintedRun || hasTaintedSession,
-      ...spending,
+      tainted: ofRuns.hasTaintedRun || hasTaintedSession,
+      usdItem: ofRuns.usdItem,
+      ...(await readSpentToday(execute, now)),
       paused: pausedFor(await readPaused(execute), item),
       hold: await readHold(execute, item),
       continuedAfter: row?.continued_after ?? null,
@@ -88,12 +82,20 @@ export function createReadLedger({
   };
 }
 
-function createReadLeftovers(
+/** What the runs of an item have left on the forge and cost; their own rows are read by themselves. */
+interface OfRuns {
+  readonly branches: readonly string[];
+  readonly pushed: readonly string[];
+  readonly usdItem: number;
+  readonly hasTaintedRun: boolean;
+}
+
+/** Only a run pushes and costs: most items that are looked at for the first time have none. */
+const OF_NO_RUN: OfRuns = { branches: [], pushed: [], usdItem: 0, hasTaintedRun: false };
+
+function createReadOfRuns(
   db: Kysely<Tables>,
-): (
-  execute: Execute,
-  item: ItemRef,
-) => Promise<Ledger["leftovers"] & { readonly hasTaintedSession: boolean }> {
+): (execute: Execute, item: ItemRef) => Promise<OfRuns> {
   const findBranches = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("branch")
@@ -102,6 +104,34 @@ function createReadLeftovers(
       .where("tried", "=", 0)
       .orderBy("branch"),
   );
+  const findPushes = prepare(db, (place: Place<ItemRef>) =>
+    db
+      .selectFrom("push")
+      .select("sha")
+      .where((eb) => eb.and(places(place, ITEM)))
+      .orderBy("seq", "desc")
+      .limit(ROWS_MAX),
+  );
+  const readCosts = createReadCosts(db);
+  return async (execute, item) => {
+    const branches = await execute(findBranches(item));
+    const pushes = await execute(findPushes(item));
+    return {
+      branches: branches.map(({ branch }) => branch),
+      pushed: [...new Set(pushes.toReversed().map(({ sha }) => sha))],
+      ...(await readCosts(execute, item)),
+    };
+  };
+}
+
+function createReadPlaces(
+  db: Kysely<Tables>,
+): (
+  execute: Execute,
+  item: ItemRef,
+) => Promise<
+  Pick<Ledger["leftovers"], "sessions" | "clones"> & { readonly hasTaintedSession: boolean }
+> {
   const findSessions = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("session")
@@ -115,32 +145,22 @@ function createReadLeftovers(
       .where((eb) => eb.and(places(place, ITEM))),
   );
   return async (execute, item) => {
-    const branches = await execute(findBranches(item));
     // Of both a row an agent at most.
     const sessions = await execute(findSessions(item));
     const clones = await execute(findClones(item));
     return {
       sessions: sessions.length,
       clones: clones.length,
-      branches: branches.map(({ branch }) => branch),
       hasTaintedSession: sessions.some(({ tainted }) => tainted === 1),
     };
   };
 }
 
-/**
- * Makes the function that reads what an item and the UTC day of `now` (epoch ms) have cost by now, and
- * whether a run of the item was tainted.
- */
+/** Makes the function that reads what an item has cost by now, living runs included, and whether a run of it was tainted. */
 export function createReadCosts(
   db: Kysely<Tables>,
-): (
-  execute: Execute,
-  item: ItemRef,
-  now: number,
-) => Promise<Spending & { readonly hasTaintedRun: boolean }> {
-  // Of one item, living runs included.
-  const sumItem = prepare(db, (place: Place<ItemRef>) =>
+): (execute: Execute, item: ItemRef) => Promise<Pick<OfRuns, "usdItem" | "hasTaintedRun">> {
+  const sum = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("run")
       .select((eb) => [
@@ -149,8 +169,18 @@ export function createReadCosts(
       ])
       .where((eb) => eb.and(places(place, ITEM))),
   );
+  return async (execute, { repo, number }) => {
+    const row = await firstOf(execute(sum({ repo, number })));
+    return { usdItem: row?.usd ?? 0, hasTaintedRun: row?.tainted === 1 };
+  };
+}
+
+/** Makes the function that reads what the UTC day of `now` (epoch ms) has cost by now. */
+export function createReadSpentToday(
+  db: Kysely<Tables>,
+): (execute: Execute, now: number) => Promise<Pick<Spending, "usdToday" | "tokensToday">> {
   // Of all runs that ended at or after `since` or are alive.
-  const sumDay = prepare(db, (place: Place<{ since: number }>) =>
+  const sum = prepare(db, (place: Place<{ since: number }>) =>
     db
       .selectFrom("run")
       .select((eb) => [
@@ -162,15 +192,12 @@ export function createReadCosts(
       ])
       .where((eb) => eb.or([eb("ended_at", ">=", place("since")), eb("ended_at", "is", null)])),
   );
-  return async (execute, { repo, number }, now) => {
-    const ofItem = await firstOf(execute(sumItem({ repo, number })));
-    const ofDay = await firstOf(execute(sumDay({ since: now - (now % DAY_MS) })));
-    const tokens = [ofDay?.input, ofDay?.output, ofDay?.read, ofDay?.write];
+  return async (execute, now) => {
+    const row = await firstOf(execute(sum({ since: now - (now % DAY_MS) })));
+    const tokens = [row?.input, row?.output, row?.read, row?.write];
     return {
-      usdItem: ofItem?.usd ?? 0,
-      usdToday: ofDay?.usd ?? 0,
+      usdToday: row?.usd ?? 0,
       tokensToday: tokens.reduce<number>((sum, part) => sum + Number(part ?? 0), 0),
-      hasTaintedRun: ofItem?.tainted === 1,
     };
   };
 }

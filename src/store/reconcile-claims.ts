@@ -1,4 +1,4 @@
-import type { ExpressionBuilder, Selectable } from "kysely";
+import { type ExpressionBuilder, type Selectable, sql } from "kysely";
 import type { Claim, ReconcileResult } from "../ports/store/claims.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import type { StoreContext } from "./context.ts";
@@ -8,23 +8,12 @@ import { createTakeSequence } from "./sequence.ts";
 import type { ItemTable, Tables } from "./tables.ts";
 import { type Execute, firstOf } from "./transact.ts";
 
-/** What a claim reads of its item; `since` is the moment from which the item has been due. */
-interface DueItem {
-  readonly id: number;
-  readonly repo: string;
-  readonly number: number;
-  readonly mark: number;
-  readonly fence: number;
-  readonly since: number | null;
-}
-
 /** The part of the work store that hands out items to look at and takes what came of it. */
 export function createReconcileClaims(
   context: StoreContext,
 ): Pick<WorkStore, "claimReconcile" | "claimItem" | "release" | "settleReconcile"> {
   const mayBeDue = prepareMayBeDue(context);
-  const findDue = createFindDue(context);
-  const lease = createLease(context);
+  const takeDue = prepareTakeDue(context);
   const settle = createSettle(context);
   return {
     async claimReconcile(owner, leaseMs) {
@@ -32,10 +21,11 @@ export function createReconcileClaims(
       // Mostly nothing is due, and a read tells that without a transaction. What is marked after it wakes the loop again.
       const answer = await firstOf(context.read(mayBeDue({ now })));
       if (!answer?.any) return null;
-      return await context.transactQueue(async (execute) => {
-        const due = await findDue(execute, now);
-        return due === null ? null : await lease(execute, due, { owner, until: now + leaseMs });
-      });
+      const take = takeDue({ now, owner, until: now + leaseMs });
+      const taken = await context.transactQueue((execute) => firstOf(execute(take)));
+      if (taken === undefined) return null;
+      const { repo, number, fence, mark, ...before } = taken;
+      return { item: { repo, number }, owner, fence, mark, before };
     },
     async claimItem(item, owner, leaseMs) {
       const now = context.now();
@@ -85,85 +75,71 @@ function prepareMayBeDue({ db }: StoreContext) {
   });
 }
 
-/** Makes the function that finds what to look at: urgent marks first, then whatever has been due the longest. */
-function createFindDue({
-  db,
-}: StoreContext): (execute: Execute, now: number) => Promise<DueItem | null> {
-  const open = (place: Place<{ now: number }>) =>
+/**
+ * Finds what to look at and gives it out: urgent marks first, then whatever has been due the longest.
+ * Where nothing is due it changes nothing.
+ */
+function prepareTakeDue({ db }: StoreContext) {
+  const open = (now: number) =>
     db
       .selectFrom("item")
-      .select(["id", "repo", "number", "mark", "fence"])
       .where(isFree)
-      .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", place("now"))]))
+      .where((eb) => eb.or([eb("not_before", "is", null), eb("not_before", "<=", now)]))
       .limit(1);
-  const findUrgent = prepare(db, (place: Place<{ now: number }>) =>
-    open(place)
-      .select("marked_at as since")
+  const urgent = (now: number) =>
+    open(now)
+      .select("id")
       .where(isMarked)
       .where("urgent_seq", "is not", null)
-      .orderBy("urgent_seq"),
-  );
+      .orderBy("urgent_seq");
   // No time: the mark was taken by a lease that has run out, so it has waited the longest.
-  const findMarked = prepare(db, (place: Place<{ now: number }>) =>
-    open(place)
-      .select("marked_at as since")
+  const marked = (now: number) =>
+    open(now)
+      .select(["id", "marked_at as since", sql<number>`0`.as("kind")])
       .where(isMarked)
       .orderBy("marked_at", (order) => order.asc().nullsFirst())
-      .orderBy("marked_seq"),
-  );
-  const findTimed = prepare(db, (place: Place<{ now: number }>) =>
-    open(place)
-      .select("look_again_at as since")
+      .orderBy("marked_seq");
+  const timed = (now: number) =>
+    open(now)
+      .select(["id", "look_again_at as since", sql<number>`1`.as("kind")])
       .where("look_again_at", "is not", null)
-      .where("look_again_at", "<=", place("now"))
-      .orderBy("look_again_at"),
+      .where("look_again_at", "<=", now)
+      .orderBy("look_again_at");
+  // Each has its own order and limit, which in a compound only a subquery may have.
+  const longest = (now: number) =>
+    db
+      .selectFrom((from) =>
+        from
+          .selectFrom(marked(now).as("marked"))
+          .selectAll()
+          .unionAll(from.selectFrom(timed(now).as("timed")).selectAll())
+          .as("due"),
+      )
+      .select("id")
+      .orderBy("since", (order) => order.asc().nullsFirst())
+      .orderBy("kind")
+      .limit(1);
+  return prepare(db, (place: Place<{ now: number; owner: string; until: number }>) =>
+    db
+      .updateTable("item")
+      .set((eb) => ({
+        ...NO_LEASE,
+        lease_kind: "reconcile",
+        lease_owner: place("owner"),
+        lease_until: place("until"),
+        fence: eb("fence", "+", 1),
+        marked_seq: null,
+        marked_at: null,
+        urgent_seq: null,
+      }))
+      .where("id", "=", (eb) => eb.fn.coalesce(urgent(place("now")), longest(place("now"))))
+      .returning(["repo", "number", "fence", "mark", "decision", "reason"]),
   );
-
-  return async (execute, now) => {
-    const urgent = await firstOf(execute(findUrgent({ now })));
-    if (urgent !== undefined) return urgent;
-    const marked = await firstOf(execute(findMarked({ now })));
-    const timed = await firstOf(execute(findTimed({ now })));
-    if (marked === undefined || timed === undefined) return marked ?? timed ?? null;
-    return (timed.since ?? 0) < (marked.since ?? 0) ? timed : marked;
-  };
 }
 
 /** Written as in the partial indexes, so that they are used. */
 function isMarked(eb: ExpressionBuilder<Tables, "item">) {
   return eb("item.mark", ">", eb.ref("item.settled"));
-}
-
-/** Makes the function that gives an item out. */
-function createLease({
-  db,
-}: StoreContext): (
-  execute: Execute,
-  due: DueItem,
-  holder: { readonly owner: string; readonly until: number },
-) => Promise<Claim> {
-  const update = prepare(
-    db,
-    (place: Place<{ id: number; owner: string; until: number; fence: number }>) =>
-      db
-        .updateTable("item")
-        .set({
-          ...NO_LEASE,
-          lease_kind: "reconcile",
-          lease_owner: place("owner"),
-          lease_until: place("until"),
-          fence: place("fence"),
-          marked_seq: null,
-          marked_at: null,
-          urgent_seq: null,
-        })
-        .where("id", "=", place("id")),
-  );
-  return async (execute, { id, repo, number, mark, fence: before }, { owner, until }) => {
-    const fence = before + 1;
-    await execute(update({ id, owner, until, fence }));
-    return { item: { repo, number }, owner, fence, mark };
-  };
 }
 
 /** The columns that a settled look writes into its item. */

@@ -17,7 +17,6 @@ const NO_ORDER = { order_json: null, order_agent: null, order_fingerprint: null,
 /** The part of the work store that gives waiting orders a slot and takes the slot back. */
 export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRun" | "settleRun"> {
   const hasOrder = prepareHasOrder(context);
-  const countRuns = prepareCountRuns(context);
   const findOrder = createFindOrder(context);
   const lease = prepareLease(context);
   const markUrgent = createMarkUrgent(context);
@@ -28,8 +27,6 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
       if ((await context.read(hasOrder({}))).length === 0) return null;
       return await context.transactQueue(async (execute) => {
         const now = context.now();
-        const running = await firstOf(execute(countRuns({ now })));
-        if (running === undefined || running.count >= limits.runs) return null;
         for (;;) {
           const found = await findOrder(execute, now, limits);
           if (found === undefined) return null;
@@ -103,16 +100,6 @@ function prepareHasOrder({ db }: StoreContext) {
   );
 }
 
-function prepareCountRuns({ db }: StoreContext) {
-  return prepare(db, (place: Place<{ now: number }>) =>
-    db
-      .selectFrom("item")
-      .select((eb) => eb.fn.countAll<number>().as("count"))
-      .where("lease_until", ">", place("now"))
-      .where("lease_kind", "=", "run"),
-  );
-}
-
 function prepareLease({ db }: StoreContext) {
   return prepare(
     db,
@@ -137,9 +124,16 @@ type OrderRow = Pick<
   "id" | "repo" | "number" | "mark" | "fence" | "order_json"
 >;
 
+/** What the search of an order is told. */
+interface Slots {
+  readonly now: number;
+  readonly runs: number;
+  readonly runsPerAgent: number;
+}
+
 /**
  * Makes the function that finds the order that waits the longest of those whose agent and repository may
- * run now and whose agent no gate holds.
+ * run now and whose agent no gate holds; none when no slot is free.
  */
 function createFindOrder({
   db,
@@ -148,7 +142,7 @@ function createFindOrder({
   now: number,
   limits: RunLimits,
 ) => Promise<OrderRow | undefined> {
-  const find = (place: Place<{ now: number; most: number }>, held: readonly string[]) =>
+  const find = (place: Place<Slots>, held: readonly string[]) =>
     db
       .selectFrom("item")
       .select(["id", "repo", "number", "mark", "fence", "order_json"])
@@ -156,13 +150,14 @@ function createFindOrder({
       .where(isFree)
       .where((eb) => eb.not(eb.exists(pauseOf(eb))))
       .where((eb) => eb.not(eb.exists(holdOf(eb))))
-      .where((eb) => eb(runsOfAgent(eb, place("now")), "<", place("most")))
+      .where((eb) => eb(countRuns(eb, place("now")), "<", place("runs")))
+      .where((eb) => eb(runsOfAgent(eb, place("now")), "<", place("runsPerAgent")))
       .$if(held.length > 0, (query) => query.where("order_agent", "not in", held))
       .orderBy("order_seq")
       .limit(1);
-  const findAny = prepare(db, (place: Place<{ now: number; most: number }>) => find(place, []));
-  return async (execute, now, { runsPerAgent: most, held = [] }) => {
-    const values = { now, most };
+  const findAny = prepare(db, (place: Place<Slots>) => find(place, []));
+  return async (execute, now, { runs, runsPerAgent, held = [] }) => {
+    const values = { now, runs, runsPerAgent };
     // A closed gate is rare, and the text depends on how many there are.
     const query =
       held.length === 0 ? findAny(values) : find((name) => values[name], held).compile();
@@ -197,11 +192,14 @@ function holdOf(eb: ExpressionBuilder<Tables, "item">) {
     .whereRef("hold.number", "=", "item.number");
 }
 
-function runsOfAgent(eb: ExpressionBuilder<Tables, "item">, now: number) {
+function countRuns(eb: ExpressionBuilder<Tables, "item">, now: number) {
   return eb
     .selectFrom("item as busy")
     .select((busy) => busy.fn.countAll<number>().as("count"))
     .where("busy.lease_until", ">", now)
-    .where("busy.lease_kind", "=", "run")
-    .whereRef("busy.lease_agent", "=", "item.order_agent");
+    .where("busy.lease_kind", "=", "run");
+}
+
+function runsOfAgent(eb: ExpressionBuilder<Tables, "item">, now: number) {
+  return countRuns(eb, now).whereRef("busy.lease_agent", "=", "item.order_agent");
 }

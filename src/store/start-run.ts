@@ -2,7 +2,7 @@ import type { Claim } from "../ports/store/claims.ts";
 import type { RunStart } from "../ports/store/runs.ts";
 import type { StoreContext } from "./context.ts";
 import type { Beginnings } from "./conversations.ts";
-import { createHoldsRun } from "./leases.ts";
+import { type ClaimKey, claimKey, isOf } from "./leases.ts";
 import { type Place, places, prepare } from "./prepare.ts";
 import { putSessions } from "./sessions.ts";
 import type { RunTable } from "./tables.ts";
@@ -38,16 +38,23 @@ export function createStartRun(
   { db, now }: StoreContext,
   beginnings: Beginnings,
 ): (execute: Execute, claim: Claim, run: RunStart) => Promise<number | null> {
-  const holdsRun = createHoldsRun(db);
+  // No row when the lease of the claim is lost.
   const countEarlier = prepare(
     db,
-    (place: Place<Pick<RunTable, "repo" | "number" | "fingerprint">>) =>
+    (place: Place<ClaimKey & { now: number; fingerprint: string }>) =>
       db
-        .selectFrom("run")
-        .select((eb) => eb.fn.countAll<number>().as("earlier"))
-        .where("repo", "=", place("repo"))
-        .where("number", "=", place("number"))
-        .where("fingerprint", "=", place("fingerprint")),
+        .selectFrom("item")
+        .where(isOf(place, "run"))
+        .where("lease_until", ">", place("now"))
+        .select((eb) =>
+          eb
+            .selectFrom("run")
+            .select((run) => run.fn.countAll<number>().as("count"))
+            .where("repo", "=", place("repo"))
+            .where("number", "=", place("number"))
+            .where("fingerprint", "=", place("fingerprint"))
+            .as("earlier"),
+        ),
   );
   const insert = prepare(db, (place: Place<StartedRun>) =>
     db.insertInto("run").values(places(place, STARTED)),
@@ -58,11 +65,11 @@ export function createStartRun(
 
   return async (execute, claim, run) => {
     const at = now();
-    if (!(await holdsRun(execute, claim, at))) return null;
     const { repo, number } = claim.item;
     const { fingerprint } = run.order;
-    const count = await firstOf(execute(countEarlier({ repo, number, fingerprint })));
-    const attempt = (count?.earlier ?? 0) + 1;
+    const held = await firstOf(execute(countEarlier({ ...claimKey(claim), now: at, fingerprint })));
+    if (held === undefined) return null;
+    const attempt = (held.earlier ?? 0) + 1;
     const { session, begins } = run;
     await execute(
       insert({

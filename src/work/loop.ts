@@ -120,8 +120,6 @@ export function createWorkLoop(deps: WorkDependencies, options: LoopOptions): Wo
   }
 
   async function claimAll(): Promise<void> {
-    // What was decided waits for nothing but a slot.
-    await claimWork(false);
     // Without the forge there is nothing to look at: what is marked stays so.
     const canLook = !gates.isClosed("forge") && options.resting?.() !== true;
     if (canLook) {

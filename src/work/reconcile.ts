@@ -6,11 +6,10 @@ import type { Ledger, Park } from "../domain/ledger.ts";
 import { agentOf } from "../domain/people.ts";
 import type { Policy } from "../domain/policy.ts";
 import { isHeld } from "../domain/rules/limits.ts";
-import type { ItemRef, Snapshot } from "../domain/snapshot.ts";
+import type { Snapshot } from "../domain/snapshot.ts";
 import { ForgeFailure } from "../ports/forge.ts";
 import { GitFailure } from "../ports/git.ts";
-import type { Claim, ReconcileResult } from "../ports/store/claims.ts";
-import type { ItemRow } from "../ports/store/items.ts";
+import type { Claim, ReconcileClaim, ReconcileResult } from "../ports/store/claims.ts";
 import { changesBetween } from "./changes-between.ts";
 import { cleanUp } from "./clean-up.ts";
 import type { WorkDependencies } from "./dependencies.ts";
@@ -28,7 +27,7 @@ const DECISIONS_MAX = 10;
  * back with the decision and its reason stored. Without a whole snapshot nothing is started, ended
  * or deleted: the item is read again later.
  */
-export async function reconcile(claim: Claim, deps: WorkDependencies): Promise<void> {
+export async function reconcile(claim: ReconcileClaim, deps: WorkDependencies): Promise<void> {
   let result: ReconcileResult;
   try {
     result = await reconciled(claim, deps);
@@ -54,7 +53,7 @@ function retryAt(error: ForgeFailure | GitFailure, now: number): number {
   return now + (error.kind === "not_found" ? NOT_FOUND_RETRY_MS : FORGE_RETRY_MS);
 }
 
-async function reconciled(claim: Claim, deps: WorkDependencies): Promise<ReconcileResult> {
+async function reconciled(claim: ReconcileClaim, deps: WorkDependencies): Promise<ReconcileResult> {
   const { item } = claim;
   const policy = deps.policy(item.repo);
   if (policy === null) {
@@ -66,7 +65,6 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
     };
   }
   const snapshot = await deps.readSnapshot(item);
-  const before = await deps.store.work.item(item);
   const changes = await changesBetween(deps, snapshot, policy);
   const askedText = await noteAskedText(deps, snapshot, policy);
   // A refusal or a cleanup changes the state it was decided on, so the question is asked again.
@@ -80,7 +78,7 @@ async function reconciled(claim: Claim, deps: WorkDependencies): Promise<Reconci
     const state = { snapshot, ledger, policy, conflicts, changes, branchChange, askedText, now };
     const decision = decide(state);
     if (decision.kind === "run") await nameAdministrators(deps, item.repo);
-    tell(decision, { before, item, deps });
+    tell(decision, claim, deps);
     if (decision.kind === "refuse") await sayRefusal(deps, item, decision);
     else if (decision.kind === "cleanup") await cleanUp(deps, item, snapshot, ledger);
     else return await outcomeOf(deps, { claim, decision, snapshot, ledger, policy });
@@ -193,7 +191,6 @@ async function conflictsOf(snapshot: Snapshot, deps: WorkDependencies): Promise<
   }
 }
 
-/** Logs every decision; the audit has it only when it is another one than the item's row holds. */
 /** What git says an open pull request changes, where a merge gate may ask for it; null when that cannot be told now. */
 async function branchChangeOf(snapshot: Snapshot, deps: WorkDependencies): Promise<Change | null> {
   const { pull, item } = snapshot;
@@ -208,17 +205,15 @@ async function branchChangeOf(snapshot: Snapshot, deps: WorkDependencies): Promi
   }
 }
 
-function tell(
-  decision: Decision,
-  { before, item, deps }: { before: ItemRow | null; item: ItemRef; deps: WorkDependencies },
-): void {
+/** Logs every decision; the audit has it only when it is another one than the item's row holds. */
+function tell(decision: Decision, { before, item }: ReconcileClaim, deps: WorkDependencies): void {
   const word = decision.kind === "run" ? `run ${decision.order.skill}` : decision.kind;
   const agent = decision.kind === "run" ? decision.order.agent : null;
   const reason = reasonOf(decision);
   deps.metrics.decision(decision.kind);
   const fields = { ...item, decision: word, ...(agent === null ? {} : { agent }), reason };
   deps.log.info("decision", fields);
-  const isSame = before?.decision.startsWith(word) === true && before.reason === reason;
+  const isSame = before.decision.startsWith(word) && before.reason === reason;
   if (!isSame) deps.audit.append("decision", { ...fields, ...causeOf(decision) });
 }
 

@@ -60,11 +60,8 @@ async function numberKnown(
     const isOurs = own !== null && policy.agents.some(({ name }) => name === own.agent);
     return isOurs ? own.number : null;
   }
-  const { number } = target;
-  const ofPull = await deps.store.pulls.itemOf(repo, number);
-  if (ofPull !== null) return ofPull;
   // A known work item stays one, whatever the forge answers just now.
-  return (await deps.store.work.isKnown({ repo, number })) ? number : null;
+  return await deps.store.work.knownNumber({ repo, number: target.number });
 }
 
 async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<void> {

@@ -12,6 +12,11 @@ export interface Claim {
   readonly mark: number;
 }
 
+/** The right to look at the item, with what was decided when it was looked at last. */
+export interface ReconcileClaim extends Claim {
+  readonly before: Pick<ReconcileResult, "decision" | "reason">;
+}
+
 /** The right to carry out the item's order. */
 export interface RunClaim extends Claim {
   readonly order: RunOrder;

@@ -1,7 +1,14 @@
 import type { Hold, PeoplesNewest } from "../../domain/hold.ts";
 import type { Park } from "../../domain/ledger.ts";
 import type { ItemRef, Snapshot } from "../../domain/snapshot.ts";
-import type { Claim, LeaseState, ReconcileResult, RunClaim, RunLimits } from "./claims.ts";
+import type {
+  Claim,
+  LeaseState,
+  ReconcileClaim,
+  ReconcileResult,
+  RunClaim,
+  RunLimits,
+} from "./claims.ts";
 import type { ItemRow } from "./items.ts";
 import type { Mark, MarkMove, MarkRow } from "./marks.ts";
 import type { Page } from "./page.ts";
@@ -20,7 +27,7 @@ export interface WorkStore {
   postpone(row: MarkRow, until: number): Promise<void>;
   /** Moves each mark to the items it turned out to be (none: it concerns nothing), all in one transaction. */
   resolve(moves: readonly MarkMove[]): Promise<void>;
-  claimReconcile(owner: string, leaseMs: number): Promise<Claim | null>;
+  claimReconcile(owner: string, leaseMs: number): Promise<ReconcileClaim | null>;
   /** Takes the lease of one known item that nobody has, so that nothing runs on it meanwhile; its marks, times and waiting order stay. Null: somebody has it, or it is unknown. */
   claimItem(item: ItemRef, owner: string, leaseMs: number): Promise<Claim | null>;
   /** Gives that lease back and changes nothing else. */
@@ -49,7 +56,8 @@ export interface WorkStore {
   nextDue(): Promise<number | null>;
   items(limit: number, before: string | null): Promise<Page<ItemRow>>;
   item(ref: ItemRef): Promise<ItemRow | null>;
-  isKnown(ref: ItemRef): Promise<boolean>;
+  /** The work item that a number is known to belong to: of a pull request its item's, of an item its own; null when it is not known. */
+  knownNumber(ref: ItemRef): Promise<number | null>;
   snapshot(ref: ItemRef): Promise<Snapshot | null>;
   /** Items with something local: session, clone, run, park, open intent, waiting order. */
   localItems(): Promise<readonly ItemRef[]>;
