@@ -4,7 +4,7 @@ import type { ItemRow } from "../ports/store/items.ts";
 import type { WorkStore } from "../ports/store/work.ts";
 import { type Executor, pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { readJson } from "./json-columns.ts";
-import { type Place, places, prepare } from "./prepare.ts";
+import { type Place, prepare } from "./prepare.ts";
 import { snapshotSchema } from "./snapshot-schema.ts";
 import type { Tables } from "./tables.ts";
 import { firstOf } from "./transact.ts";
@@ -12,24 +12,10 @@ import { firstOf } from "./transact.ts";
 /** The part of the work store that says what is known of the items. */
 export function createItems(
   context: StoreContext,
-): Pick<WorkStore, "items" | "item" | "knownNumber" | "snapshot" | "localItems"> {
+): Pick<WorkStore, "items" | "item" | "snapshot" | "localItems"> {
   const { db } = context;
   const findItem = prepare(db, (place: Place<ItemRef>) =>
     itemRows(db).where("item.repo", "=", place("repo")).where("item.number", "=", place("number")),
-  );
-  const findNumber = prepare(db, (place: Place<ItemRef>) =>
-    db.selectNoFrom((eb) => {
-      const ofPull = eb
-        .selectFrom("pull")
-        .select("number")
-        .where("repo", "=", place("repo"))
-        .where("pull", "=", place("number"));
-      const own = eb
-        .selectFrom("item")
-        .select("number")
-        .where((item) => item.and(places(place, ["repo", "number"])));
-      return eb.fn.coalesce(ofPull, own).as("number");
-    }),
   );
   return {
     async items(limit, before) {
@@ -45,10 +31,6 @@ export function createItems(
     async item(ref) {
       const row = await firstOf(context.read(findItem(ref)));
       return row === undefined ? null : toItemRow(row);
-    },
-    async knownNumber({ repo, number }) {
-      const row = await firstOf(context.read(findNumber({ repo, number })));
-      return row?.number ?? null;
     },
     async snapshot(ref) {
       const row = await db

@@ -58,16 +58,18 @@ export function isOf(of: ClaimKey | Place<ClaimKey>, kind: LeaseKind | null) {
     ]);
 }
 
+/** True of the item whose lease a claim names while that lease runs; `now` (epoch ms) is the place's. */
+export function isHeld(place: Place<ClaimKey & { now: number }>, kind: LeaseKind | null) {
+  return (eb: ExpressionBuilder<Tables, "item">) =>
+    eb.and([isOf(place, kind)(eb), eb("item.lease_until", ">", place("now"))]);
+}
+
 /** Makes the function that tells whether the run lease of a claim still runs. */
 export function createHoldsRun(
   db: Kysely<Tables>,
 ): (execute: Execute, claim: Claim, now: number) => Promise<boolean> {
   const find = prepare(db, (place: Place<ClaimKey & { now: number }>) =>
-    db
-      .selectFrom("item")
-      .select("id")
-      .where(isOf(place, "run"))
-      .where("lease_until", ">", place("now")),
+    db.selectFrom("item").select("id").where(isHeld(place, "run")),
   );
   return async (execute, claim, now) => {
     const row = await firstOf(execute(find({ ...claimKey(claim), now })));
@@ -87,16 +89,11 @@ export function createLeases(
     db
       .updateTable("item")
       .set({ lease_until: place("until") })
-      .where(isOf(place, null))
-      .where("lease_until", ">", place("now"))
+      .where(isHeld(place, null))
       .returning("mark"),
   );
   const findLiving = prepare(db, (place: Place<ClaimKey & { now: number }>) =>
-    db
-      .selectFrom("item")
-      .select("mark")
-      .where(isOf(place, null))
-      .where("lease_until", ">", place("now")),
+    db.selectFrom("item").select("mark").where(isHeld(place, null)),
   );
   const findOver = prepare(db, (place: Place<{ now: number }>) =>
     db

@@ -110,22 +110,18 @@ function createFindUnresolved({
 
 type MarkKey = Pick<MarkTable, "repo" | "kind" | "value">;
 
+/** What a mark that is moved says to its items. */
+const MOVED = ["count", "first_seq", "urgent_seq", "first_at"] as const;
+
 /** Makes the function that gives a mark to its items, inside a transaction. */
 function createMoveMark({
   db,
 }: Pick<StoreContext, "db">): (execute: Execute, move: MarkMove) => Promise<void> {
   const remove = prepare(db, (place: Place<MarkKey & { count: number }>) =>
-    db
-      .deleteFrom("mark")
-      .where(isMark(place))
-      .where("count", "=", place("count"))
-      .returning(["count", "first_seq", "urgent_seq", "first_at"]),
+    db.deleteFrom("mark").where(isMark(place)).where("count", "=", place("count")).returning(MOVED),
   );
   const find = prepare(db, (place: Place<MarkKey>) =>
-    db
-      .selectFrom("mark")
-      .select(["count", "first_seq", "urgent_seq", "first_at"])
-      .where(isMark(place)),
+    db.selectFrom("mark").select(MOVED).where(isMark(place)),
   );
   const restart = prepare(db, (place: Place<MarkKey & { seq: number; urgent: number | null }>) =>
     db

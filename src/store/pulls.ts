@@ -12,9 +12,27 @@ export function createPulls(context: StoreContext): PullTable {
       .select("number")
       .where((eb) => eb.and(places(place, ["repo", "pull"]))),
   );
+  const findNumber = prepare(db, (place: Place<{ repo: string; number: number }>) =>
+    db.selectNoFrom((eb) => {
+      const ofPull = eb
+        .selectFrom("pull")
+        .select("number")
+        .where("repo", "=", place("repo"))
+        .where("pull", "=", place("number"));
+      const own = eb
+        .selectFrom("item")
+        .select("number")
+        .where((item) => item.and(places(place, ["repo", "number"])));
+      return eb.fn.coalesce(ofPull, own).as("number");
+    }),
+  );
   return {
     async itemOf(repo, pull) {
       const row = await firstOf(context.read(findItem({ repo, pull })));
+      return row?.number ?? null;
+    },
+    async itemOfNumber(repo, number) {
+      const row = await firstOf(context.read(findNumber({ repo, number })));
       return row?.number ?? null;
     },
     async pullsOf(item) {

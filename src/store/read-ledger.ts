@@ -51,8 +51,8 @@ export function createReadLedger({
       .select(["parks_json", "continued_after"])
       .where((eb) => eb.and(places(place, ITEM))),
   );
-  const readOfRuns = createReadOfRuns(db);
-  const readPlaces = createReadPlaces(db);
+  const readTraces = createReadTraces(db);
+  const readLocal = createReadLocal(db);
   const readSpentToday = createReadSpentToday(db);
   const readPaused = createReadPaused(db);
   const readHold = createReadHold(db);
@@ -62,18 +62,18 @@ export function createReadLedger({
     const runs = await execute(findRuns(item));
     const effects = await execute(findEffects(item));
     const row = await firstOf(execute(findItem(item)));
-    const { branches, pushed, ...ofRuns } =
-      runs.length === 0 ? OF_NO_RUN : await readOfRuns(execute, item);
-    const { hasTaintedSession, ...kept } = await readPlaces(execute, item);
+    const { branches, pushed, ...costs } =
+      runs.length === 0 ? NO_TRACES : await readTraces(execute, item);
+    const { hasTaintedSession, ...local } = await readLocal(execute, item);
     return {
       runs: runs.toReversed().map((run) => toRunRecord(run, warn)),
       parks: row === undefined ? [] : parksOf(row.parks_json, item, warn),
       effects: effects.toReversed().map(toEffect),
-      leftovers: { ...kept, branches },
+      leftovers: { ...local, branches },
       pushed,
       // Runs keep the taint of sessions that are gone.
-      tainted: ofRuns.hasTaintedRun || hasTaintedSession,
-      usdItem: ofRuns.usdItem,
+      tainted: costs.hasTaintedRun || hasTaintedSession,
+      usdItem: costs.usdItem,
       ...(await readSpentToday(execute, now)),
       paused: pausedFor(await readPaused(execute), item),
       hold: await readHold(execute, item),
@@ -82,20 +82,23 @@ export function createReadLedger({
   };
 }
 
-/** What the runs of an item have left on the forge and cost; their own rows are read by themselves. */
-interface OfRuns {
+/** What the runs of an item have left behind: branches, pushes, costs, taint. */
+interface Traces {
   readonly branches: readonly string[];
   readonly pushed: readonly string[];
   readonly usdItem: number;
   readonly hasTaintedRun: boolean;
 }
 
-/** Only a run pushes and costs: most items that are looked at for the first time have none. */
-const OF_NO_RUN: OfRuns = { branches: [], pushed: [], usdItem: 0, hasTaintedRun: false };
+/**
+ * Of an item without runs, as it mostly is when it is looked at for the first time. Pushes and branches are
+ * written under a run only (`RunStore.pushed`), and no row of a run is ever deleted.
+ */
+const NO_TRACES: Traces = { branches: [], pushed: [], usdItem: 0, hasTaintedRun: false };
 
-function createReadOfRuns(
+function createReadTraces(
   db: Kysely<Tables>,
-): (execute: Execute, item: ItemRef) => Promise<OfRuns> {
+): (execute: Execute, item: ItemRef) => Promise<Traces> {
   const findBranches = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("branch")
@@ -124,14 +127,14 @@ function createReadOfRuns(
   };
 }
 
-function createReadPlaces(
-  db: Kysely<Tables>,
-): (
-  execute: Execute,
-  item: ItemRef,
-) => Promise<
-  Pick<Ledger["leftovers"], "sessions" | "clones"> & { readonly hasTaintedSession: boolean }
-> {
+/** What of an item lies with the service: how many sessions and clones. */
+interface Local {
+  readonly sessions: number;
+  readonly clones: number;
+  readonly hasTaintedSession: boolean;
+}
+
+function createReadLocal(db: Kysely<Tables>): (execute: Execute, item: ItemRef) => Promise<Local> {
   const findSessions = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("session")
@@ -156,10 +159,13 @@ function createReadPlaces(
   };
 }
 
-/** Makes the function that reads what an item has cost by now, living runs included, and whether a run of it was tainted. */
+/**
+ * Makes the function that reads what an item has cost by now (US dollars), living runs included, and whether a
+ * run of it was tainted.
+ */
 export function createReadCosts(
   db: Kysely<Tables>,
-): (execute: Execute, item: ItemRef) => Promise<Pick<OfRuns, "usdItem" | "hasTaintedRun">> {
+): (execute: Execute, item: ItemRef) => Promise<Pick<Traces, "usdItem" | "hasTaintedRun">> {
   const sum = prepare(db, (place: Place<ItemRef>) =>
     db
       .selectFrom("run")

@@ -24,8 +24,8 @@ export function createReconcileClaims(
       const take = takeDue({ now, owner, until: now + leaseMs });
       const taken = await context.transactQueue((execute) => firstOf(execute(take)));
       if (taken === undefined) return null;
-      const { repo, number, fence, mark, ...before } = taken;
-      return { item: { repo, number }, owner, fence, mark, before };
+      const { repo, number, fence, mark, decision, reason } = taken;
+      return { item: { repo, number }, owner, fence, mark, last: { decision, reason } };
     },
     async claimItem(item, owner, leaseMs) {
       const now = context.now();
@@ -42,7 +42,8 @@ export function createReconcileClaims(
         // A lease that ran out is freed first: what ran under it has to be ended.
         .where(isFree)
         .returning(["fence", "mark"]);
-      // In a turn, although it is one statement: another claim may have read that the item is free, and gives it out.
+      // In a turn, although it is one statement: another claim may have read that the item is free and be
+      // about to write by its id (ADR 0009).
       const held = await context.transactQueue((execute) => firstOf(execute(claim.compile())));
       if (held === undefined) return null;
       return { item: { repo: item.repo, number: item.number }, owner, ...held };
@@ -76,10 +77,10 @@ function prepareMayBeDue({ db }: StoreContext) {
 }
 
 /**
- * Finds what to look at and gives it out: urgent marks first, then whatever has been due the longest.
- * Where nothing is due it changes nothing.
+ * The statement that finds what to look at and gives it to `owner` until `until` (epoch ms): urgent marks
+ * first, then whatever has been due the longest. Where nothing is due it changes nothing.
  */
-function prepareTakeDue({ db }: StoreContext) {
+export function prepareTakeDue({ db }: Pick<StoreContext, "db">) {
   const open = (now: number) =>
     db
       .selectFrom("item")
@@ -95,13 +96,13 @@ function prepareTakeDue({ db }: StoreContext) {
   // No time: the mark was taken by a lease that has run out, so it has waited the longest.
   const marked = (now: number) =>
     open(now)
-      .select(["id", "marked_at as since", sql<number>`0`.as("kind")])
+      .select(["id", "marked_at as since", sql<number>`0`.as("rank")])
       .where(isMarked)
       .orderBy("marked_at", (order) => order.asc().nullsFirst())
       .orderBy("marked_seq");
   const timed = (now: number) =>
     open(now)
-      .select(["id", "look_again_at as since", sql<number>`1`.as("kind")])
+      .select(["id", "look_again_at as since", sql<number>`1`.as("rank")])
       .where("look_again_at", "is not", null)
       .where("look_again_at", "<=", now)
       .orderBy("look_again_at");
@@ -117,7 +118,8 @@ function prepareTakeDue({ db }: StoreContext) {
       )
       .select("id")
       .orderBy("since", (order) => order.asc().nullsFirst())
-      .orderBy("kind")
+      // A mark goes before a time of the same moment.
+      .orderBy("rank")
       .limit(1);
   return prepare(db, (place: Place<{ now: number; owner: string; until: number }>) =>
     db

@@ -2,7 +2,7 @@ import type { Claim } from "../ports/store/claims.ts";
 import type { RunStart } from "../ports/store/runs.ts";
 import type { StoreContext } from "./context.ts";
 import type { Beginnings } from "./conversations.ts";
-import { type ClaimKey, claimKey, isOf } from "./leases.ts";
+import { type ClaimKey, claimKey, isHeld } from "./leases.ts";
 import { type Place, places, prepare } from "./prepare.ts";
 import { putSessions } from "./sessions.ts";
 import type { RunTable } from "./tables.ts";
@@ -39,22 +39,19 @@ export function createStartRun(
   beginnings: Beginnings,
 ): (execute: Execute, claim: Claim, run: RunStart) => Promise<number | null> {
   // No row when the lease of the claim is lost.
-  const countEarlier = prepare(
-    db,
-    (place: Place<ClaimKey & { now: number; fingerprint: string }>) =>
-      db
-        .selectFrom("item")
-        .where(isOf(place, "run"))
-        .where("lease_until", ">", place("now"))
-        .select((eb) =>
-          eb
-            .selectFrom("run")
-            .select((run) => run.fn.countAll<number>().as("count"))
-            .where("repo", "=", place("repo"))
-            .where("number", "=", place("number"))
-            .where("fingerprint", "=", place("fingerprint"))
-            .as("earlier"),
-        ),
+  const countIfHeld = prepare(db, (place: Place<ClaimKey & { now: number; fingerprint: string }>) =>
+    db
+      .selectFrom("item")
+      .where(isHeld(place, "run"))
+      .select((eb) =>
+        eb
+          .selectFrom("run")
+          .select((run) => run.fn.countAll<number>().as("count"))
+          .where("repo", "=", place("repo"))
+          .where("number", "=", place("number"))
+          .where("fingerprint", "=", place("fingerprint"))
+          .as("earlier"),
+      ),
   );
   const insert = prepare(db, (place: Place<StartedRun>) =>
     db.insertInto("run").values(places(place, STARTED)),
@@ -67,8 +64,9 @@ export function createStartRun(
     const at = now();
     const { repo, number } = claim.item;
     const { fingerprint } = run.order;
-    const held = await firstOf(execute(countEarlier({ ...claimKey(claim), now: at, fingerprint })));
+    const held = await firstOf(execute(countIfHeld({ ...claimKey(claim), now: at, fingerprint })));
     if (held === undefined) return null;
+    // A count is never null, which its type does not know.
     const attempt = (held.earlier ?? 0) + 1;
     const { session, begins } = run;
     await execute(

@@ -206,14 +206,14 @@ async function branchChangeOf(snapshot: Snapshot, deps: WorkDependencies): Promi
 }
 
 /** Logs every decision; the audit has it only when it is another one than the item's row holds. */
-function tell(decision: Decision, { before, item }: ReconcileClaim, deps: WorkDependencies): void {
+function tell(decision: Decision, { last, item }: ReconcileClaim, deps: WorkDependencies): void {
   const word = decision.kind === "run" ? `run ${decision.order.skill}` : decision.kind;
   const agent = decision.kind === "run" ? decision.order.agent : null;
   const reason = reasonOf(decision);
   deps.metrics.decision(decision.kind);
   const fields = { ...item, decision: word, ...(agent === null ? {} : { agent }), reason };
   deps.log.info("decision", fields);
-  const isSame = before.decision.startsWith(word) && before.reason === reason;
+  const isSame = last.decision.startsWith(word) && last.reason === reason;
   if (!isSame) deps.audit.append("decision", { ...fields, ...causeOf(decision) });
 }
 

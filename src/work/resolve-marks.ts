@@ -61,7 +61,7 @@ async function numberKnown(
     return isOurs ? own.number : null;
   }
   // A known work item stays one, whatever the forge answers just now.
-  return await deps.store.work.knownNumber({ repo, number: target.number });
+  return await deps.store.pulls.itemOfNumber(repo, target.number);
 }
 
 async function resolveOrPostpone(deps: WorkDependencies, row: MarkRow): Promise<void> {

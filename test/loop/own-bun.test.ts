@@ -26,7 +26,7 @@ test("the demo brings its own bun into the sandbox: on a fresh machine there is 
     if (!parsed.ok) throw new Error("the demo's configuration cannot be read");
     const [{ read }] = Config.parse(parsed.document.value).repositories;
 
-    // What is not mounted does not count, so neither do the system's directories.
+    // Only what the demo brings counts: a bun of the host in /usr would hide that it brings none.
     const brought = searchPath(read)
       .split(":")
       .filter((place) => read.includes(dirname(place)));

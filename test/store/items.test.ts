@@ -104,6 +104,19 @@ test("a pull request belongs to the number written first", async () => {
   expect(await pulls.pullsOf(itemRef(42))).toEqual([43, 50]);
 });
 
+test("a number belongs to its pull request's item, else to itself where it is an item, else to none", async () => {
+  await using world = await openStoreWorld();
+  const { pulls } = world.store;
+  for (const number of [42, 43]) await markItem(world.store, number);
+  await pulls.write("acme/widgets", 43, 42);
+
+  expect(await pulls.itemOfNumber("acme/widgets", 42)).toBe(42);
+  // It is an item of its own, too: from before it was known whose pull request it is.
+  expect(await pulls.itemOfNumber("acme/widgets", 43)).toBe(42);
+  expect(await pulls.itemOfNumber("acme/widgets", 44)).toBeNull();
+  expect(await pulls.itemOfNumber("acme/other", 42)).toBeNull();
+});
+
 test("small values of the service are kept", async () => {
   await using world = await openStoreWorld();
 

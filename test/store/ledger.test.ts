@@ -40,6 +40,21 @@ test("the ledger of an unknown item is empty", async () => {
   });
 });
 
+test("an item without a run has what lies with the service for it, its taint, and what others cost today", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  await ranOn(world, "of another", 1, NOON);
+  await putSessions(store, [{ ...aSession("boss", 2), tainted: true }]);
+  await store.ledger.cloneMade(itemRef(2), "boss");
+
+  const ledger = await store.ledger.read(itemRef(2));
+
+  expect(ledger.runs).toEqual([]);
+  expect(ledger.leftovers).toEqual({ sessions: 1, clones: 1, branches: [] });
+  expect(ledger.tainted).toBe(true);
+  expect([ledger.usdItem, ledger.usdToday, ledger.tokensToday]).toEqual([0, 1, 10]);
+});
+
 test("money counts per item for ever and per UTC day for all items", async () => {
   await using world = await openStoreWorld();
   const midnight = Date.UTC(2026, 9, 1);

@@ -94,6 +94,42 @@ test("look_again_at makes an item due at its time and not before", async () => {
   expect(await work.nextDue()).toBe(NOON + 21_000);
 });
 
+test("a claim tells what was decided when its item was looked at last, of a new one that nothing was", async () => {
+  await using world = await openStoreWorld();
+  const { work } = world.store;
+  await markItem(world.store, 42);
+  const first = await claimReconcile(world.store);
+  await work.settleReconcile(first, aResult({ decision: "nothing", reason: "it is closed" }));
+  await markItem(world.store, 42);
+  const second = await claimReconcile(world.store);
+
+  expect(first.last).toEqual({ decision: "none", reason: "not looked at yet" });
+  expect(second.last).toEqual({ decision: "nothing", reason: "it is closed" });
+});
+
+test("what has been due the longest goes first, a mark before a time of the same moment, and what a lost lease took before both", async () => {
+  await using world = await openStoreWorld();
+  const { work } = world.store;
+  // Their times come at the moment at which the mark does.
+  for (const number of [1, 2]) {
+    await markItem(world.store, number);
+    const soon = aResult({ lookAgainAt: NOON + 10 });
+    await work.settleReconcile(await claimReconcile(world.store), soon);
+  }
+  world.clock.now = NOON + 10;
+  await markItem(world.store, 3, false);
+  // Its mark was taken by a lease that ran out: it has no time of its own any more.
+  await markItem(world.store, 4, false);
+  await world.raw("update item set marked_at = null, marked_seq = null where number = 4");
+
+  const order = [];
+  for (let claims = 0; claims < 4; claims += 1) {
+    order.push((await claimReconcile(world.store)).item.number);
+  }
+
+  expect(order).toEqual([4, 3, 1, 2]);
+});
+
 test("a sweep of many marks does not starve an item whose time has come", async () => {
   await using world = await openStoreWorld();
   const { work } = world.store;

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { RunOrder } from "../../src/domain/decision.ts";
 import type { Seen } from "../../src/domain/seen.ts";
 import type { ItemRef, Snapshot } from "../../src/domain/snapshot.ts";
-import type { Claim, ReconcileResult, RunClaim } from "../../src/ports/store/claims.ts";
+import type { ReconcileClaim, ReconcileResult, RunClaim } from "../../src/ports/store/claims.ts";
 import type { DeliveryRecord } from "../../src/ports/store/deliveries.ts";
 import type { Mark } from "../../src/ports/store/marks.ts";
 import type { RunEnd, RunStart } from "../../src/ports/store/runs.ts";
@@ -233,7 +233,7 @@ export async function resolveAll(store: Store): Promise<void> {
 }
 
 /** Claims the next item to look at; fails when there is none. */
-export async function claimReconcile(store: Store, owner = "me"): Promise<Claim> {
+export async function claimReconcile(store: Store, owner = "me"): Promise<ReconcileClaim> {
   const claim = await store.work.claimReconcile(owner, 30_000);
   if (claim === null) throw new Error("nothing to reconcile");
   return claim;

@@ -94,6 +94,35 @@ test("a snapshot that takes longer than a lease is read once and settled", async
   expect(warned).toEqual([]);
 });
 
+test("a decision is audited when it is another one than before, and each one is logged", async () => {
+  const told: string[] = [];
+  let isAssigned = false;
+  const note = (kind: string) => (word: string, fields?: object) => {
+    if (word === "decision") told.push(`${kind} ${(fields as { reason: string }).reason}`);
+  };
+  await using world = await workWorld(
+    {
+      log: { debug: () => undefined, info: note("log"), warn: console.warn, error: console.error },
+      audit: { append: note("audit") },
+      readSnapshot: async () => snapshotWith(isAssigned ? {} : { assignees: [], acts: [] }),
+    },
+    async () => undefined,
+  );
+  const { store, loop } = world;
+  store.onWake(loop.wake);
+  loop.start();
+  for (const count of [1, 2]) {
+    await store.work.mark([MARK], true);
+    await until(() => told.filter((line) => line.startsWith("log")).length === count);
+  }
+  isAssigned = true;
+  await store.work.mark([MARK], true);
+  await until(() => told.includes("audit alice assigned boss"));
+
+  const nothing = "no agent that implements has this issue";
+  expect(told.slice(0, 3)).toEqual([`log ${nothing}`, `audit ${nothing}`, `log ${nothing}`]);
+});
+
 test("an item that is marked more often than it can be looked at is run all the same", async () => {
   const runs: string[] = [];
   let reads = 0;

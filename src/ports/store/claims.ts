@@ -12,9 +12,10 @@ export interface Claim {
   readonly mark: number;
 }
 
-/** The right to look at the item, with what was decided when it was looked at last. */
+/** The right to look at the item. */
 export interface ReconcileClaim extends Claim {
-  readonly before: Pick<ReconcileResult, "decision" | "reason">;
+  /** What was decided when it was looked at last; `none` if it never was. */
+  readonly last: Pick<ReconcileResult, "decision" | "reason">;
 }
 
 /** The right to carry out the item's order. */

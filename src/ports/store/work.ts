@@ -56,8 +56,6 @@ export interface WorkStore {
   nextDue(): Promise<number | null>;
   items(limit: number, before: string | null): Promise<Page<ItemRow>>;
   item(ref: ItemRef): Promise<ItemRow | null>;
-  /** The work item that a number is known to belong to: of a pull request its item's, of an item its own; null when it is not known. */
-  knownNumber(ref: ItemRef): Promise<number | null>;
   snapshot(ref: ItemRef): Promise<Snapshot | null>;
   /** Items with something local: session, clone, run, park, open intent, waiting order. */
   localItems(): Promise<readonly ItemRef[]>;
