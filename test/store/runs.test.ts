@@ -6,8 +6,10 @@ import {
   aSeen,
   aSession,
   aStart,
+  claimReconcile,
   claimRun,
   itemRef,
+  markItem,
   NOON,
   openStoreWorld,
   orderRun,
@@ -22,6 +24,21 @@ async function started(world: StoreWorld, id: string, number: number, order = an
   await world.store.runs.start(claim, aStart(id, claim));
   return claim;
 }
+
+test("nothing starts under a claim that only looks, or whose lease has run out", async () => {
+  await using world = await openStoreWorld();
+  const { store } = world;
+  await markItem(store, 42);
+  const look = { ...(await claimReconcile(store)), order: anOrder() };
+  expect(await store.runs.start(look, aStart("r1", look))).toBeNull();
+  await orderRun(store, 43);
+  const claim = await claimRun(store);
+  world.clock.now += 30_000;
+
+  expect(await store.runs.start(claim, aStart("r2", claim))).toBeNull();
+  expect(await store.runs.get("r1")).toBeNull();
+  expect(await store.sessions.all()).toEqual([]);
+});
 
 test("a start writes run and session together", async () => {
   await using world = await openStoreWorld();

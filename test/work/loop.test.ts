@@ -120,7 +120,8 @@ test("a decision is audited when it is another one than before, and each one is 
   await until(() => told.includes("audit alice assigned boss"));
 
   const nothing = "no agent that implements has this issue";
-  expect(told.slice(0, 3)).toEqual([`log ${nothing}`, `audit ${nothing}`, `log ${nothing}`]);
+  const ofNothing = told.filter((line) => line.endsWith(nothing));
+  expect(ofNothing).toEqual([`log ${nothing}`, `audit ${nothing}`, `log ${nothing}`]);
 });
 
 test("an item that is marked more often than it can be looked at is run all the same", async () => {
