@@ -6,13 +6,14 @@ import type { LogLine } from "../demo/scenario/service.ts";
 import { REPO } from "../demo/scenario/widgets.ts";
 import { startWorld } from "../demo/scenario/world.ts";
 import { loneDeliveries } from "./dispatch/lone-deliveries.ts";
-import { type LoadRound, underLoad } from "./dispatch/under-load.ts";
+import type { Beside } from "./dispatch/starters.ts";
+import { DELIVERIES_PER_SECOND, ROUND_SECONDS, underLoad } from "./dispatch/under-load.ts";
 import { median } from "./median.ts";
 
 const ISSUES = 20;
 const PATIENCE_MS = 30_000;
 /** Lone deliveries just after a start run code that nothing has warmed up; they are counted by themselves. */
-const FIRST = 40;
+const COLD_DELIVERIES = 40;
 const RATIOS_SHOWN_MAX = 5;
 
 /** Milliseconds from the delivery of one assignment to what followed. */
@@ -81,31 +82,24 @@ async function wholeWay(dir: string): Promise<void> {
 /** The same command, started by our engine and by adnanh/webhook; without forge, workspace and jail. */
 async function besideAdnanh(dir: string): Promise<void> {
   console.log("delivery → stub started, engine alone:");
-  const [warming, ...rounds] = await underLoad(join(dir, "load"));
-  const loaded = { ours: rounds.map(({ ours }) => ours), theirs: theirsOf(rounds) };
-  tell("p50 at 40 deliveries a second, rounds of 8 s", loaded);
-  tell("  the round before them, just started", {
-    ours: [warming.ours],
-    theirs: theirsOf([warming]),
-  });
-  const { ours, theirs } = await loneDeliveries(join(dir, "lone"));
-  const part = (from: number, to?: number) => ({
-    ours: ours.slice(from, to),
-    theirs: theirs.slice(from, to),
-  });
-  tell(`lone deliveries, the first ${FIRST} after a start`, part(0, FIRST));
-  tell(`  the ${ours.length - FIRST} after them`, part(FIRST));
+  const rounds = await underLoad(join(dir, "load"));
+  const load = `${DELIVERIES_PER_SECOND} deliveries a second for ${ROUND_SECONDS} s`;
+  tell(`p50 at ${load}, one in five twice, rounds`, part(rounds, 1));
+  tell("  the round before them, just started", part(rounds, 0, 1));
+  const lone = await loneDeliveries(join(dir, "lone"));
+  tell(
+    `p50 of lone deliveries, the first ${COLD_DELIVERIES} after a start`,
+    part(lone, 0, COLD_DELIVERIES),
+  );
+  tell(`  the ${lone.ours.length - COLD_DELIVERIES} after them`, part(lone, COLD_DELIVERIES));
 }
 
-function theirsOf(rounds: readonly LoadRound[]): readonly number[] {
-  return rounds.flatMap(({ theirs }) => theirs ?? []);
+function part({ ours, theirs }: Beside, from: number, to?: number): Beside {
+  return { ours: ours.slice(from, to), theirs: theirs.slice(from, to) };
 }
 
 /** Medians of both, and of the ratios of what was measured together. */
-function tell(
-  what: string,
-  { ours, theirs }: { readonly ours: readonly number[]; readonly theirs: readonly number[] },
-): void {
+function tell(what: string, { ours, theirs }: Beside): void {
   const ratios = ours.map((ms, at) => ms / (theirs[at] ?? Number.NaN));
   const all = ratios.length <= RATIOS_SHOWN_MAX ? ` (${ratios.map(short).join(" ")})` : "";
   const beside =

@@ -2,8 +2,8 @@ import { createHmac, randomUUID } from "node:crypto";
 import { SECRET } from "../intake/payload.ts";
 
 /**
- * Makes requests that deliver an assignment, each of another issue, so that nothing is known of it
- * before; signed for the receivers of Forgejo and of GitHub.
+ * Makes requests that deliver the assignment of an issue, each with an id of its own; signed as Forgejo
+ * signs and as GitHub does, because adnanh/webhook understands the latter.
  */
 export async function createAssignments(): Promise<(number: number) => RequestInit> {
   const fixture = new URL("../../test/fixtures/forgejo/issues-assigned.json", import.meta.url);

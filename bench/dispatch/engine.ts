@@ -13,16 +13,17 @@ import { anEnd, aStart } from "../../test/support/store-world.ts";
 import { policyWith, snapshotWith } from "../../test/support/world.ts";
 import { SECRET } from "../intake/payload.ts";
 
-/** More than ever run at once. */
+/** More than ever run at once: 40 a second for 0.3 s are 12. */
 const LIMITS = { runs: 64, runsPerAgent: 64 };
 
 /**
  * `bun bench/dispatch/engine.ts <dir> <stub>`: what lies between a delivery and the start of a
  * command when neither forge nor workspace take any time: intake, database on disk, the queue, its
  * loop, the decision and the record of the run, all real. The forge answers from memory, and what a
- * run carries out is the stub, with the issue's number as its argument; as Claude it has an environment of its own.
+ * run carries out is the stub, with the issue's number as its argument.
  */
 const [dir = "", stub = ""] = process.argv.slice(2);
+/** A small one, as Claude gets; to copy that of the process would be measured, too. */
 const ENVIRONMENT = { PATH: process.env["PATH"] ?? "" };
 const ignore = (): void => undefined;
 const log = { debug: ignore, info: ignore, warn: console.error, error: console.error };

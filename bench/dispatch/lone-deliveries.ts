@@ -1,17 +1,15 @@
 import { createAssignments } from "./assignments.ts";
-import { startOf, startStarters } from "./starters.ts";
+import { type Beside, startStarters } from "./starters.ts";
 
 const DELIVERIES = 140;
 /** Between two deliveries, so that each finds nothing left of the one before. */
 const QUIET_MS = 50;
 
 /**
- * Milliseconds from sending a lone delivery to the first thing the command it starts does: of our
- * engine, and of adnanh/webhook (empty where it is not installed), which take turns.
+ * The time from sending each of 140 lone deliveries to the first thing the command it starts does. Our
+ * engine and adnanh/webhook take turns, a delivery each. Throws when one of them fails.
  */
-export async function loneDeliveries(
-  dir: string,
-): Promise<{ readonly ours: readonly number[]; readonly theirs: readonly number[] }> {
+export async function loneDeliveries(dir: string): Promise<Beside> {
   const assignment = await createAssignments();
   using starters = await startStarters(dir, 0);
   const times: readonly [number[], number[]] = [[], []];
@@ -23,7 +21,8 @@ export async function loneDeliveries(
       const sent = performance.timeOrigin + performance.now();
       const answer = await fetch(url, request);
       if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
-      times[at]?.push((await startOf(starters, number)) - sent);
+      const starts = await starters.waitForStarts([number]);
+      times[at]?.push((starts.get(number) ?? Number.NaN) - sent);
     }
   }
   const [ours, theirs] = times;
