@@ -135,6 +135,8 @@ export function prepareTakeDue({ db }: Pick<StoreContext, "db">) {
         urgent_seq: null,
       }))
       .where("id", "=", (eb) => eb.fn.coalesce(urgent(place("now")), longest(place("now"))))
+      // Asked once more: on PostgreSQL somebody who takes no turn may have been waited for at the row.
+      .where(isFree)
       .returning(["repo", "number", "fence", "mark", "decision", "reason"]),
   );
 }

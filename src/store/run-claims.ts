@@ -42,7 +42,11 @@ export function createRunClaims(context: StoreContext): Pick<WorkStore, "claimRu
           }
           const fence = found.fence + 1;
           const until = now + leaseMs;
-          await execute(lease({ id: found.id, owner, until, agent: order.agent, fence }));
+          const leased = await execute(
+            lease({ id: found.id, owner, until, agent: order.agent, fence }),
+          );
+          // Somebody who takes no turn was quicker (PostgreSQL).
+          if (leased.length === 0) continue;
           return { item, owner, fence, mark: found.mark, order };
         }
       });
@@ -115,7 +119,9 @@ function prepareLease({ db }: StoreContext) {
           fence: place("fence"),
           state: "running",
         })
-        .where("id", "=", place("id")),
+        .where("id", "=", place("id"))
+        .where(isFree)
+        .returning("id"),
   );
 }
 
