@@ -150,6 +150,8 @@ function openDatabase(
     database.run(`pragma synchronous = ${mode === "wal" ? "normal" : "full"}`);
     database.run(`pragma wal_autocheckpoint = ${LOG_PAGES_MAX}`);
     database.run("pragma foreign_keys = on");
+    // By default SQLite makes a file in /var/tmp for each statement that writes several rows, to take it back by.
+    database.run("pragma temp_store = memory");
     if (mode === "wal") secureLog(database);
     database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
     return { database, writeAheadLog: mode === "wal" ? openWriteAheadLog(path, options) : null };
