@@ -41,7 +41,6 @@ export function createCommitDelay(delayMsMax = DELAY_MS_MAX): CommitDelay {
       goOn = resolve;
       await promise;
       clearTimeout(timer);
-      wanted = Number.POSITIVE_INFINITY;
     },
   };
 }
