@@ -8,7 +8,7 @@ import { createWriteDeliveries, type Entry, type Recorded } from "./write-delive
 
 /** Deliveries committed together; what comes on top is the next batch. */
 const BATCH_MAX = 500;
-/** A batch is closed after so many turns of the event loop, even if each has brought more. */
+/** So many turns of the event loop are waited through at most while each brings more. */
 const TURNS_MAX = 8;
 
 interface Waiting extends Entry {
@@ -28,16 +28,16 @@ export function createDeliveries(
 ): DeliveryStore & { settled(): Promise<void>; quietMs(): number } {
   const originals = createOriginals(context);
   const write = createWriteDeliveries(context, originals);
-  const commitDelay = createCommitDelay();
+  const commitDelay = createCommitDelay({ writesMax: BATCH_MAX });
   const waiting: Waiting[] = [];
   let committing: Promise<void> | null = null;
   let unanswered = 0;
   let lastAt = -Infinity;
 
   const commitAll = async () => {
-    await gathered(waiting);
+    await untilTurnsBringNoMore(waiting);
     while (waiting.length > 0) {
-      await commitDelay.gather(waiting.length);
+      await commitDelay.waitForMore(waiting.length);
       await commitBatch(waiting.splice(0, BATCH_MAX));
     }
     committing = null;
@@ -78,7 +78,7 @@ export function createDeliveries(
         unanswered += 1;
         lastAt = context.now();
         waiting.push({ delivery, marks, resolve: answer(resolve), reject: answer(reject) });
-        commitDelay.came({ unanswered, waiting: waiting.length });
+        commitDelay.noteWrite({ unanswered, waiting: waiting.length });
         committing ??= commitAll();
       });
     },
@@ -114,8 +114,8 @@ export function createDeliveries(
   };
 }
 
-/** Resolves when a turn of the event loop has brought nothing more, or the batch is full. */
-async function gathered(waiting: readonly Waiting[]): Promise<void> {
+/** Resolves when a turn of the event loop has brought nothing more, or after TURNS_MAX of them. */
+async function untilTurnsBringNoMore(waiting: readonly Waiting[]): Promise<void> {
   let before = 0;
   for (let turn = 0; turn < TURNS_MAX && waiting.length > before; turn += 1) {
     before = waiting.length;

@@ -7,19 +7,19 @@ import type { Execute } from "./transact.ts";
 const TWINS_MS = 5 * 60_000;
 
 /**
- * Originals kept in memory, about 25 MB of them (measured). More come within five minutes only in a storm of over
- * 200 a second, and then the newest count: a twin comes within seconds.
+ * Originals kept in memory, about 25 MB of them (measured). Half of them to all are there: those of five
+ * minutes at up to 100 a second; in a storm the newest count, and a twin comes within seconds.
  */
 const KEPT_MAX = 65_536;
 
 /** A delivery that counts and is no twin. */
 type Original = Pick<DeliveryRecord, "id" | "event" | "receivedAt" | "bodySha256">;
 
-/** What is told of an original that was found by its event and body: no more, for so many are kept. */
-type Found = Pick<Original, "id" | "receivedAt">;
+/** What has to be kept of an original besides its event and body, by which it is found; in memory it is all that is. */
+type KeptOriginal = Pick<Original, "id" | "receivedAt">;
 
 /** The newest original of each event and body. In memory it is the living map: `remember` changes it. */
-export type NewestOriginals = Pick<ReadonlyMap<string, Found>, "get">;
+export type NewestOriginals = Pick<ReadonlyMap<string, KeptOriginal>, "get">;
 
 /** What is known of the bodies received in the last five minutes. */
 export interface Originals {
@@ -50,7 +50,7 @@ export function findTwins(
   deliveries: readonly DeliveryRecord[],
   stored: NewestOriginals,
 ): ReadonlyMap<string, string> {
-  const ofBatch = new Map<string, Found>();
+  const ofBatch = new Map<string, KeptOriginal>();
   const twins = new Map<string, string>();
   for (const delivery of deliveries) {
     const key = bodyKey(delivery);
@@ -79,8 +79,8 @@ function bodyKey({ event, bodySha256 }: Pick<DeliveryRecord, "event" | "bodySha2
  * at 200 a second 27 us each time).
  */
 function inMemory({ db, now }: Pick<StoreContext, "db" | "now">, keptMax: number): Originals {
-  let older: ReadonlyMap<string, Found> = new Map();
-  let younger = new Map<string, Found>();
+  let older: ReadonlyMap<string, KeptOriginal> = new Map();
+  let younger = new Map<string, KeptOriginal>();
   let youngerSince = 0;
   let isRead = false;
   const newest: NewestOriginals = { get: (key) => younger.get(key) ?? older.get(key) };
