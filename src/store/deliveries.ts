@@ -1,6 +1,5 @@
 import type { DeliveryRecord, DeliveryStore } from "../ports/store/deliveries.ts";
 import { StoreFailure } from "../ports/store/failure.ts";
-import { createCommitDelay } from "./commit-delay.ts";
 import { pageCursor, pageLimit, pageOf, type StoreContext } from "./context.ts";
 import { createOriginals } from "./originals.ts";
 import type { DeliveryTable } from "./tables.ts";
@@ -19,8 +18,7 @@ interface Waiting extends Entry {
 /**
  * The record of deliveries with group commit: calls of one turn of the event loop, of the next
  * turns as long as each brings more, and those that come while a commit is under way share one
- * transaction and so one sync of the disk. In a storm a commit is held back a moment for more, see
- * CommitDelay. `settled` resolves when nothing waits any more; `quietMs` is how long
+ * transaction and so one sync of the disk. `settled` resolves when nothing waits any more; `quietMs` is how long
  * nothing was recorded, 0 while something waits.
  */
 export function createDeliveries(
@@ -28,7 +26,6 @@ export function createDeliveries(
 ): DeliveryStore & { settled(): Promise<void>; quietMs(): number } {
   const originals = createOriginals(context);
   const write = createWriteDeliveries(context, originals);
-  const commitDelay = createCommitDelay({ writesMax: BATCH_MAX });
   const waiting: Waiting[] = [];
   let committing: Promise<void> | null = null;
   let unanswered = 0;
@@ -36,10 +33,7 @@ export function createDeliveries(
 
   const commitAll = async () => {
     await untilTurnsBringNoMore(waiting);
-    while (waiting.length > 0) {
-      await commitDelay.waitForMore(waiting.length);
-      await commitBatch(waiting.splice(0, BATCH_MAX));
-    }
+    while (waiting.length > 0) await commitBatch(waiting.splice(0, BATCH_MAX));
     committing = null;
   };
 
@@ -78,7 +72,6 @@ export function createDeliveries(
         unanswered += 1;
         lastAt = context.now();
         waiting.push({ delivery, marks, resolve: answer(resolve), reject: answer(reject) });
-        commitDelay.noteWrite({ unanswered, waiting: waiting.length });
         committing ??= commitAll();
       });
     },

@@ -307,6 +307,18 @@ test("a delivery the database refuses does not take its neighbours with it", asy
   ]);
 });
 
+test("the database is not quiet while a delivery waits for it, and is again after one that was refused", async () => {
+  await using world = await openStoreWorld();
+  const { store, clock } = world;
+  const bad = store.deliveries.record(aDelivery("bad", { status: "nonsense" as "accepted" }), []);
+  const good = store.deliveries.record(aDelivery("good"), []);
+  clock.now += 1000;
+
+  expect(store.quietMs()).toBe(0);
+  await Promise.allSettled([bad, good]);
+  expect(store.quietMs()).toBe(1000);
+});
+
 test("deliveries are listed newest first, page by page, with all their fields", async () => {
   await using world = await openStoreWorld();
   const { deliveries } = world.store;
