@@ -185,9 +185,10 @@ async function kill(play: Play, of: ChaosService, kind: Kind): Promise<number> {
   const killed = await killOnce(of, kind, chance);
   const { agents } = killed;
   if (kind !== "agents") up.set(of, killed.up);
+  // Before it is up again: it might go on with the open one.
+  if (options.closesPulls === true) await people.closePulls();
   // Of two the other one goes on meanwhile, and may be killed before this one is up.
   if (world.services.length === 1) await isUp(play, of);
-  if (options.closesPulls === true) await people.closePulls();
   if (kind === "agents" && agents === 0) return 0;
   count(figures, `kills of ${kind}`);
   if (world.services.length > 1) count(figures, `kills at the ${of.name}`);
