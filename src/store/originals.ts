@@ -15,7 +15,7 @@ const KEPT_MAX = 65_536;
 /** A delivery that counts and is no twin. */
 type Original = Pick<DeliveryRecord, "id" | "event" | "receivedAt" | "bodySha256">;
 
-/** What has to be kept of an original besides its event and body, by which it is found; in memory it is all that is. */
+/** What has to be kept of an original besides its event and body, by which it is found. */
 type KeptOriginal = Pick<Original, "id" | "receivedAt">;
 
 /** The newest original of each event and body. In memory it is the living map: `remember` changes it. */

@@ -150,9 +150,6 @@ function openDatabase(
     database.run(`pragma synchronous = ${mode === "wal" ? "normal" : "full"}`);
     database.run(`pragma wal_autocheckpoint = ${LOG_PAGES_MAX}`);
     database.run("pragma foreign_keys = on");
-    // What a statement is taken back by, and what is sorted, stays in memory: a batch of some 30 deliveries
-    // touches more than the 64 KiB for which SQLite otherwise makes a file in /var/tmp (2 % in a storm, measured).
-    database.run("pragma temp_store = memory");
     if (mode === "wal") secureLog(database);
     database.run(`pragma busy_timeout = ${BLOCKING_MS}`);
     return { database, writeAheadLog: mode === "wal" ? openWriteAheadLog(path, options) : null };
